@@ -1,0 +1,74 @@
+"""One tree of exceptions and warnings.
+
+Every message answers three questions: what is wrong, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class VarmixError(Exception):
+    """Root of every error that varmix raises on purpose."""
+
+
+class DataError(VarmixError, ValueError):
+    """The data given cannot be used as they are."""
+
+
+class ShapeError(DataError):
+    """Arrays whose dimensions do not fit one another."""
+
+
+class NotFiniteError(DataError):
+    """NaN or infinity where a number is needed."""
+
+
+class AlignmentError(DataError):
+    """Rows of several tables, files or arrays that do not match by sample id."""
+
+
+class KernelError(DataError):
+    """A relationship matrix that is not symmetric or has negative eigenvalues beyond rounding."""
+
+
+class FileFormatError(DataError):
+    """A file whose content is not what its format asks for."""
+
+
+class MissingFileError(VarmixError, FileNotFoundError):
+    """A file that is needed and is not there."""
+
+
+class OptionError(VarmixError, ValueError):
+    """An option with a value that varmix does not know, or options that exclude each other."""
+
+
+class NotIdentifiedError(VarmixError, ValueError):
+    """The data carry no information on a parameter that was asked for."""
+
+
+class NotAvailableError(VarmixError):
+    """A result that this fit does not have (the message says why, and what has it)."""
+
+
+class AscentError(VarmixError, ArithmeticError):
+    """A log-likelihood fell in a scheme that guarantees ascent: a defect, never bad luck."""
+
+
+class MissingExtraError(VarmixError, ImportError):
+    """An optional package that is not installed (the message says which extra brings it)."""
+
+
+class VarmixWarning(UserWarning):
+    """Root of every warning that varmix gives."""
+
+
+class RepairWarning(VarmixWarning):
+    """Data were repaired or dropped; the fit counts what and why in `fit.sample`."""
+
+
+class ConvergenceWarning(VarmixWarning):
+    """A fit ended without its certificate; `fit.status` says why."""
+
+
+class FragileMomentsWarning(VarmixWarning):
+    """Moment estimates that the structure of the sample makes unreliable ([MOM-7])."""
