@@ -1,0 +1,255 @@
+"""Where variant blocks come from: arrays in memory, and parts of other sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from varmix.errors import AlignmentError, DataError, NotFiniteError, OptionError, ShapeError
+from varmix.genotype.identifiers import VARIANT_COLUMNS, sample_table
+from varmix.typing import Index, Matrix
+
+
+@runtime_checkable
+class GenotypeSource(Protocol):
+    """Samples by variants, read in blocks of columns; missing calls are NaN."""
+
+    @property
+    def name(self) -> str:
+        """What to call the source in messages and tables."""
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+
+    @property
+    def n_variants(self) -> int:
+        """Number of columns."""
+
+    @property
+    def sample_ids(self) -> pd.DataFrame | None:
+        """Columns FID and IID (text), in row order; None when the source does not know them."""
+
+    @property
+    def variants(self) -> pd.DataFrame | None:
+        """Columns chromosome, id, position, allele_1, allele_2, in column order; None when unknown."""
+
+    def read(self, rows: Index | None, start: int, stop: int) -> Matrix:
+        """Columns start to stop, shape (n_rows, stop - start), float64, Fortran order, fresh memory."""
+
+    def read_at(self, rows: Index | None, columns: Index) -> Matrix:
+        """The columns named, shape (n_rows, len(columns)), float64, Fortran order, fresh memory."""
+
+
+class ArraySource:
+    """A design held in memory.
+
+    `X` is (n, p): a NumPy array or any data frame narwhals accepts; numbers, NaN for missing. `names` are p variant ids
+    (a data frame brings its own), `sample_ids` n ids (text IIDs, or a data frame with FID and IID).
+    Raises ShapeError (not two-dimensional, or ids that do not fit), DataError (not numeric), NotFiniteError (infinity).
+    """
+
+    __slots__ = ("_sample_ids", "_values", "_variant_ids", "name")
+
+    def __init__(
+        self,
+        X: Any,
+        names: Sequence[str] | None = None,
+        sample_ids: pd.DataFrame | Sequence[str] | None = None,
+        *,
+        name: str = "design",
+    ) -> None:
+        self.name = name
+        values, own_names = _numeric_array(X, name)
+        names = own_names if names is None else [str(item) for item in names]
+        if names is not None and len(names) != values.shape[1]:
+            raise ShapeError(
+                f"Design '{name}' has {values.shape[1]:,} columns and {len(names):,} names. Give one name per column."
+            )
+        self._values = values
+        self._variant_ids = names
+        self._sample_ids = None if sample_ids is None else sample_table(sample_ids, name)
+        if self._sample_ids is not None and len(self._sample_ids) != values.shape[0]:
+            raise ShapeError(
+                f"Design '{name}' has {values.shape[0]:,} rows and {len(self._sample_ids):,} sample ids. "
+                "Give one id per row."
+            )
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return int(self._values.shape[0])
+
+    @property
+    def n_variants(self) -> int:
+        """Number of columns."""
+        return int(self._values.shape[1])
+
+    @property
+    def sample_ids(self) -> pd.DataFrame | None:
+        """Columns FID and IID, or None."""
+        return self._sample_ids
+
+    @property
+    def variants(self) -> pd.DataFrame | None:
+        """The ids with chromosome, position and alleles marked unknown ('0'), or None without names."""
+        if self._variant_ids is None:
+            return None
+        unknown = {"chromosome": "0", "id": self._variant_ids, "position": 0, "allele_1": "0", "allele_2": "0"}
+        return pd.DataFrame(unknown)[list(VARIANT_COLUMNS)]
+
+    def read(self, rows: Index | None, start: int, stop: int) -> Matrix:
+        """See GenotypeSource."""
+        part = self._values[:, start:stop]
+        if rows is None:
+            return np.array(part, dtype=np.float64, order="F")
+        return np.asfortranarray(part[rows], dtype=np.float64)
+
+    def read_at(self, rows: Index | None, columns: Index) -> Matrix:
+        """See GenotypeSource."""
+        part = self._values[:, columns] if rows is None else self._values[np.ix_(rows, columns)]
+        return np.asfortranarray(part, dtype=np.float64)
+
+
+class SourceSlice:
+    """Some variants of another source, in the order given: for example one kernel per annotation.
+
+    `columns` are positions in `source`, without repeats. Raises OptionError for positions outside the source or
+    repeated.
+    """
+
+    __slots__ = ("_columns", "_source", "name")
+
+    def __init__(self, source: GenotypeSource, columns: Index, *, name: str | None = None) -> None:
+        columns = np.asarray(columns, dtype=np.intp)
+        if columns.ndim != 1 or columns.size == 0:
+            raise OptionError(f"A part of '{source.name}' needs at least one variant. Give the positions to keep.")
+        outside = (columns < 0) | (columns >= source.n_variants)
+        if outside.any():
+            raise OptionError(
+                f"Variant position {columns[outside][0]} is outside '{source.name}', which has {source.n_variants:,} "
+                "variants. Positions count from 0."
+            )
+        if np.unique(columns).size != columns.size:
+            raise OptionError(f"A part of '{source.name}' names a variant twice. Give every position once.")
+        self._source = source
+        self._columns = columns
+        self.name = source.name if name is None else name
+
+    @property
+    def source(self) -> GenotypeSource:
+        """The source this is a part of."""
+        return self._source
+
+    @property
+    def columns(self) -> Index:
+        """Positions in `source`."""
+        return self._columns
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return self._source.n_samples
+
+    @property
+    def n_variants(self) -> int:
+        """Number of columns."""
+        return int(self._columns.size)
+
+    @property
+    def sample_ids(self) -> pd.DataFrame | None:
+        """Those of the source."""
+        return self._source.sample_ids
+
+    @property
+    def variants(self) -> pd.DataFrame | None:
+        """The rows of the source's table that belong to this part."""
+        table = self._source.variants
+        return None if table is None else table.iloc[self._columns].reset_index(drop=True)
+
+    def read(self, rows: Index | None, start: int, stop: int) -> Matrix:
+        """See GenotypeSource."""
+        return self.read_at(rows, np.arange(start, min(stop, self.n_variants)))
+
+    def read_at(self, rows: Index | None, columns: Index) -> Matrix:
+        """See GenotypeSource."""
+        return self._source.read_at(rows, self._columns[columns])
+
+
+def as_source(data: Any, name: str = "design") -> GenotypeSource:
+    """A source as it is; an array or data frame as an ArraySource. Raises what ArraySource raises."""
+    return data if isinstance(data, GenotypeSource) else ArraySource(data, name=name)
+
+
+def check_rows(rows: Any, n_samples: int, name: str) -> Index | None:
+    """Row positions as an Index, or None for all. Raises AlignmentError for positions outside or a mask that does not "
+    "fit."""
+    if rows is None:
+        return None
+    given = np.asarray(rows)
+    if given.dtype == np.bool_:
+        if given.shape != (n_samples,):
+            raise AlignmentError(
+                f"The row mask has shape {given.shape}, and '{name}' has {n_samples:,} rows. Give one entry per row."
+            )
+        given = np.flatnonzero(given)
+    if given.size == 0:
+        raise AlignmentError(f"No rows of '{name}' are left. Check the sample ids of the tables that are joined.")
+    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+        raise AlignmentError(f"Rows of '{name}' must be integer positions, one dimension; got {given.dtype}.")
+    if given.min() < 0 or given.max() >= n_samples:
+        raise AlignmentError(
+            f"Row positions of '{name}' run from {given.min()} to {given.max()}, and it has {n_samples:,} rows "
+            "(counted from 0)."
+        )
+    return given.astype(np.intp, copy=False)
+
+
+def _numeric_array(X: Any, name: str) -> tuple[np.ndarray[Any, Any], list[str] | None]:
+    own_names = None
+    if not isinstance(X, np.ndarray):
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        if isinstance(frame, nw.DataFrame):
+            own_names = [str(column) for column in frame.columns]
+            for column in frame.columns:
+                kind = frame[column].dtype
+                if not (kind.is_numeric() or kind == nw.Boolean):
+                    raise DataError(f"Column '{column}' of design '{name}' holds {kind}, not numbers. Encode it first.")
+            X = frame.to_numpy()
+    values = np.asarray(X)
+    if values.ndim != 2:
+        raise ShapeError(
+            f"Design '{name}' has shape {values.shape}; it must be two-dimensional, samples by variants. "
+            "Reshape one column to (n, 1)."
+        )
+    if values.size == 0:
+        raise ShapeError(
+            f"Design '{name}' has shape {values.shape}: it is empty. Give at least one row and one column."
+        )
+    if values.dtype.kind not in "biuf":
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"Design '{name}' holds {values.dtype}, not numbers: {error}. Encode it first.") from error
+    if values.dtype.kind == "f":
+        _refuse_infinity(values, name, own_names)
+    return values, own_names
+
+
+def _refuse_infinity(values: np.ndarray[Any, Any], name: str, names: list[str] | None) -> None:
+    with np.errstate(all="ignore"):
+        if np.isfinite(values.sum()):
+            return
+    infinite = np.isinf(values)
+    if not infinite.any():
+        return
+    row, column = (int(item) for item in np.argwhere(infinite)[0])
+    label = f" ('{names[column]}')" if names else ""
+    raise NotFiniteError(
+        f"Design '{name}' is infinite at row {row}, column {column}{label} (counted from 0; {int(infinite.sum()):,} "
+        "such entries). Correct it, or mark it missing with NaN."
+    )
