@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --editable
 # One worker per core with one BLAS thread each beats one process with threaded BLAS: most tests are small matrices.
 # loadscope keeps the tests of one module, and so its fixtures, on one worker.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadscope

@@ -50,6 +50,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if skipped:
         terminalreporter.section("REFERENCE DATA MISSING", sep="!", red=True, bold=True)
         terminalreporter.write_line(
-            f"{len(skipped)} TESTS SKIPPED FOR WANT OF REFERENCE DATA: THE NUMBERS OF OUTSIDE PROGRAMS WERE NOT CHECKED. "
+            f"{len(skipped)} TESTS SKIPPED FOR WANT OF REFERENCE DATA: NUMBERS OF OUTSIDE PROGRAMS WERE NOT CHECKED. "
             "SET VARMIX_REFERENCE TO THEIR FOLDER."
         )
