@@ -18,9 +18,10 @@ from varmix.linalg.scale import scale_into_range, square_view
 from varmix.linalg.spectrum import eigenvalues_of_tridiagonal
 from varmix.typing import Matrix, Square, Vector
 
-BAND_HALF_WIDTH: Final = 64
-"""Half-width of the band. One thread, order 3000, seconds for reduction + band eigenvalues: 32: 1.07 + 0.45,
-48: 1.03 + 0.37, 64: 0.90 + 0.48, 96: 0.85 + 0.53; the cost of an evaluation without eigenvalues grows as its square."""
+BAND_HALF_WIDTH: Final = 48
+"""Half-width of the band. Order 3000, one thread, seconds for reduction + the band's eigenvalues, and milliseconds
+of one evaluation without eigenvalues: 32: .98 + .30, 8; 48: .90 + .36, 10; 64: .87 + .43, 12; 96: .82 + .51, 18.
+(`eigh` takes 4.0 s there.)"""
 
 
 @final

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Final, NamedTuple, final
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri
 
 from varmix.errors import KernelError
 from varmix.linalg import native
@@ -76,7 +75,8 @@ class BandShifted:
 
         S+ = D - E S^-1 E' (D a diagonal block, E the block to its left) gives, with X = S^-1 E',
         S+' = I + X'S'X and S+'' = X'S''X - 2 X'S'S^-1S'X. As log|M| = sum log|S|,
-        tr M^-1 = sum tr S^-1 S' and tr M^-2 = sum tr (S^-1 S')^2 - tr S^-1 S''. S'' is negative semidefinite: nothing cancels.
+        tr M^-1 = sum tr S^-1 S' and tr M^-2 = sum tr (S^-1 S')^2 - tr S^-1 S''. S'' is negative semidefinite: nothing
+        cancels.
         """
         matrix, width = self._matrix, self._matrix.half_width
         first = second = 0.0
@@ -101,15 +101,15 @@ class BandShifted:
 
 
 def _inverse(S: Square) -> Square:
-    factor, failed = dpotrf(S, lower=1)
-    if failed:
+    """NumPy's, not SciPy's: alternating with NumPy's products would set two thread pools against each other."""
+    try:
+        inverse = np.linalg.inv(S)
+    except np.linalg.LinAlgError as singular:
         raise KernelError(
-            "a shifted matrix is positive definite only within rounding, and traces of its inverse are not "
-            "reliable. Read `eigenvalues` of the reduction first, or use a larger shift."
-        )
-    inverse, _ = dpotri(factor, lower=1)
-    lower = np.tril(inverse)
-    symmetric: Square = lower + np.tril(lower, -1).T
+            "a shifted matrix is singular within rounding and the trace of its inverse is not reliable. Read "
+            "`eigenvalues` of the reduction first, or use a larger shift."
+        ) from singular
+    symmetric: Square = (inverse + inverse.T) / 2.0
     return symmetric
 
 

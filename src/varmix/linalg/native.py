@@ -79,7 +79,9 @@ def column_view(array: Matrix, name: str) -> Matrix:
 def is_columnwise(array: Matrix, name: str) -> bool:
     """True when columns have unit stride, False when rows do. Raises ShapeError when neither or not float64."""
     if array.ndim != 2 or array.dtype != np.float64:
-        raise ShapeError(f"{name} must be a float64 matrix, not {array.ndim}-dimensional {array.dtype}. Convert it first.")
+        raise ShapeError(
+            f"{name} must be a float64 matrix, not {array.ndim}-dimensional {array.dtype}. Convert it first."
+        )
     rows, columns = array.shape
     down, across = array.strides
     if (down == _REAL_BYTES or rows <= 1) and (columns <= 1 or across >= max(rows, 1) * _REAL_BYTES):
@@ -117,8 +119,9 @@ def _match(expected: tuple[int, ...], got: tuple[int, ...], name: str) -> None:
         raise ShapeError(f"{name} has shape {got} where {expected} is needed.")
 
 
-def product_into(A: Matrix, B: Matrix, out: Matrix, *, left_transposed: bool = False, scale: float = 1.0,
-                 keep: float = 0.0) -> None:
+def product_into(
+    A: Matrix, B: Matrix, out: Matrix, *, left_transposed: bool = False, scale: float = 1.0, keep: float = 0.0
+) -> None:
     """out = scale * A B + keep * out, with A' for A when left_transposed (dgemm).
 
     NumPy and SciPy carry separate copies of OpenBLAS whose idle threads spin: alternating between the two within a loop
