@@ -13,7 +13,6 @@ version = release = installed_version("varmix")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "jupyter_execute"]
-suppress_warnings = ["toc.empty_glob"]  # the tutorials are listed by a glob
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -33,8 +32,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 
-# Types in signatures come from packages whose documentation is not linked; only references to public names of varmix are
-# held to exist.
+# Types in signatures come from packages whose documentation is not linked; only references to public names of varmix
+# are held to exist.
 nitpick_ignore_regex = [(r"py:.*", r"(?!varmix\.\w+$).*")]
 
 LABEL = re.compile(r"\[([A-Z]{2,}-(?:\d+|[A-Z]))\]")
