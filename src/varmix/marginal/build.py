@@ -1,0 +1,168 @@
+"""From covariates, designs and kernels to one structure: which algebra serves, and why.
+
+- One kernel: `OneKernel`, the kernel reduced in place [VC-5].
+- Several: `DenseKernels`.
+- Designs with fewer columns than rows, and no kernels: either of them in p dimensions, `WithComplement`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from varmix.genotype.design import StandardisedDesign
+from varmix.linalg.band import BandReduction
+from varmix.linalg.definite import check_covariance
+from varmix.linalg.householder import CovariateBasis
+from varmix.linalg.reduce import reduce_in_place
+from varmix.linalg.reflector import BlockReflector
+from varmix.linalg.symmetric import check_reduction_not_indefinite
+from varmix.marginal.complement import WithComplement
+from varmix.marginal.coordinates import Coordinates, Narrow, Rotated, Wide
+from varmix.marginal.dense import DenseKernels
+from varmix.marginal.factor import System
+from varmix.marginal.one_kernel import OneKernel
+from varmix.marginal.piece import Piece, Structure, power_of_two
+from varmix.typing import Matrix, Square
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernels:
+    """What the model adds up: standardised designs, then kernels (n x n, symmetric; overwritten)."""
+
+    designs: Sequence[StandardisedDesign] = ()
+    matrices: Sequence[Square] = ()
+    matrix_names: Sequence[str] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Designs, then kernels."""
+        return [*(design.name for design in self.designs), *self.matrix_names]
+
+
+def build_structure(covariates: Matrix, kernels: Kernels, *, eigenvectors: bool = False) -> Structure:
+    """Rotate the covariates (n x c, full column rank) out and reduce the kernels.
+
+    With `eigenvectors` one kernel is diagonalised (for many responses) rather than reduced. Raises KernelError for a kernel
+    that is indefinite beyond rounding.
+    """
+    basis = CovariateBasis(covariates)
+    width = sum(design.p for design in kernels.designs)
+    if kernels.designs and not kernels.matrices and width < basis.rows - basis.columns:
+        return _narrow(basis, kernels, eigenvectors)
+    blocks = [_block(basis, _gram(design, basis.rows), design.p) for design in kernels.designs]
+    blocks += [_block(basis, kernel, basis.rows) for kernel in kernels.matrices]
+    system, algebra = _system([block.complement for block in blocks], kernels.names, basis.rows - basis.columns, eigenvectors)
+    cross = [system.rotate(block.cross) for block in blocks]
+    return _structure(basis, blocks, cross, system, Wide(basis, system), algebra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """One kernel in the covariates' basis, divided by `unit`."""
+
+    corner: Square
+    cross: Matrix
+    complement: Square
+    unit: float
+    effects: int
+
+    @property
+    def projected_trace(self) -> float:
+        return float(self.complement.diagonal().sum()) * self.unit
+
+
+def _gram(design: StandardisedDesign, rows: int) -> Square:
+    kernel = np.zeros((rows, rows), order="F")
+    design.gram_into(kernel)
+    return kernel
+
+
+def _block(basis: CovariateBasis, kernel: Square, effects: int) -> _Block:
+    columns = basis.columns
+    unit = power_of_two(float(np.abs(kernel.diagonal()).mean()))
+    if unit != 1.0:
+        kernel /= unit
+    basis.rotate_symmetric_into(kernel)
+    return _Block(
+        corner=kernel[:columns, :columns].copy(),
+        cross=kernel[columns:, :columns].copy(),
+        complement=kernel[columns:, columns:],
+        unit=unit,
+        effects=min(effects, basis.rows),
+    )
+
+
+def _narrow(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Structure:
+    """Fewer columns than rows: a QR factor of the projected designs moves everything to p dimensions."""
+    columns, width = basis.columns, sum(design.p for design in kernels.designs)
+    stacked = np.empty((basis.rows, width), order="F")
+    np.concatenate([design.array() for design in kernels.designs], axis=1, out=stacked)
+    basis.rotate_into(stacked)
+    inner = BlockReflector.eliminate_into(stacked[columns:])
+    triangle = np.triu(inner.panel[:width])
+    blocks, start = [], 0
+    for design in kernels.designs:
+        upper, factor = stacked[:columns, start : start + design.p], triangle[:, start : start + design.p]
+        kernel = np.asfortranarray(factor @ factor.T)
+        unit = power_of_two((float((upper**2).sum()) + float(kernel.trace())) / basis.rows)
+        kernel /= unit
+        blocks.append(
+            _Block(
+                corner=upper @ upper.T / unit,
+                cross=factor @ upper.T / unit,
+                complement=kernel,
+                unit=unit,
+                effects=design.p,
+            )
+        )
+        start += design.p
+    within, algebra = _system([block.complement for block in blocks], kernels.names, width, eigenvectors)
+    system = WithComplement(within, basis.rows - columns - width)
+    cross = [np.vstack([within.rotate(block.cross), np.zeros((1, columns))]) for block in blocks]
+    algebra += f" in the {width} dimensions of the designs, fewer than the {basis.rows} rows"
+    return _structure(basis, blocks, cross, system, Narrow(basis, inner, system), algebra)
+
+
+def _system(complements: list[Square], names: list[str], size: int, eigenvectors: bool) -> tuple[System, str]:
+    """The system of the kernels in block A; the single kernel's buffer is reduced in place."""
+    if len(complements) == 1:
+        kernel = complements[0]
+        trace, square = float(kernel.trace()), float(np.einsum("ij,ij->", kernel, kernel))
+        reduction = reduce_in_place(kernel, vectors=eigenvectors)
+        check_reduction_not_indefinite(reduction, names[0])
+        at_hand = not isinstance(reduction, BandReduction)
+        system = OneKernel(reduction=reduction, trace=trace, square=square, has_eigenvalues=at_hand)
+        return system, "one kernel, reduced once: every evaluation is linear in its size"
+    contiguous = tuple(np.asfortranarray(complement) for complement in complements)
+    for name, kernel in zip(names, contiguous, strict=True):
+        check_covariance(kernel, name)
+    return DenseKernels(contiguous, size), f"{len(complements)} kernels: dense Cholesky factor per evaluation"
+
+
+def _structure(
+    basis: CovariateBasis,
+    blocks: list[_Block],
+    cross: list[Matrix],
+    system: System,
+    coordinates: Coordinates,
+    algebra: str,
+) -> Structure:
+    blank = Piece(
+        system=system,
+        coordinates=coordinates,
+        response=Rotated(fixed=np.zeros(basis.columns), complement=np.zeros(system.size), rest=np.zeros(0)),
+        cross=tuple(cross),
+        corner=tuple(block.corner for block in blocks),
+        triangle=basis.R,
+        rows=basis.rows,
+        effects=np.array([float(block.effects) for block in blocks]),
+    )
+    return Structure(
+        blank=blank,
+        kernel_units=np.array([block.unit for block in blocks]),
+        projected_traces=np.array([block.projected_trace for block in blocks]),
+        algebra=algebra,
+    )

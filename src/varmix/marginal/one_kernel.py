@@ -1,0 +1,147 @@
+"""One kernel: reduced once, then every evaluation is linear in its size [VC-5].
+
+A tridiagonal or diagonal reduction has its eigenvalues at hand. A band reduction (large kernels) does without them: a fit
+asks for about ten traces, each cheaper than all eigenvalues, and only a nearly vanishing kernel needs the eigenvalues.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from varmix.linalg.reduction import Reduction, Shifted
+from varmix.typing import Matrix, Square, Vector
+
+DILUTED = 1e-2
+"""Below this ratio of the kernel's largest diagonal entry (times s) to s_e, `tr V^-1 K = (m - s_e tr V^-1) / s` would lose
+more than two digits to cancellation, `tr V^-1 K V^-1 K` more than four: eigenvalues are used there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneKernelFactor:
+    """`V = s K + s_e I`; traces of pairs from `tr V^-1 K V^-1 K`, `tr V^-1 K V^-1` and `tr V^-2`."""
+
+    shifted: Shifted
+    log_determinant: float
+    traces: Vector
+    """`tr V^-1 K`, `tr V^-1`."""
+    pairs: Square
+    total: Vector
+    """`tr K`, m."""
+    kernel: float
+    residual: float
+
+    def solve(self, right: Matrix) -> Matrix:
+        """`V^-1 B`."""
+        return self.shifted.solve(right)
+
+    def trace(self, component: int) -> float:
+        """`tr(V^-1 K_k)`."""
+        return float(self.traces[component])
+
+    def trace_pair(self, first: int, second: int) -> float:
+        """`tr(V^-1 K_k V^-1 K_l)`."""
+        return float(self.pairs[first, second])
+
+    def trace_cross(self, first: int, second: int) -> float:
+        """`tr(K_k V^-1 K_l)`."""
+        if first != second:
+            return float(self.traces[0])
+        if first == 1:
+            return float(self.traces[1])
+        return float(self.total[0] - self.residual * self.traces[0]) / self.kernel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneKernel:
+    """The system of one kernel and the residual."""
+
+    reduction: Reduction
+    trace: float
+    """`tr K`."""
+    square: float
+    """`tr K^2`."""
+    has_eigenvalues: bool
+    """Whether the reduction has them at hand."""
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return self.reduction.size
+
+    @property
+    def components(self) -> int:
+        """Two: the kernel and the residual."""
+        return 2
+
+    @property
+    def pairs_are_cheap(self) -> bool:
+        """All traces come from the same sums."""
+        return True
+
+    def factor(self, variances: Vector) -> OneKernelFactor | None:
+        """The factor at (s, s_e), or None where V is not positive definite."""
+        kernel, residual = float(variances[0]), float(variances[1])
+        if not kernel >= 0.0 or not residual >= 0.0 or kernel == residual == 0.0:
+            return None
+        shifted = self.reduction.shifted(kernel, residual)
+        if shifted is None:
+            return None
+        if self.has_eigenvalues or kernel * self.reduction.largest_diagonal < DILUTED * residual:
+            log_determinant, traces, pairs = self._from_eigenvalues(kernel, residual)
+        else:
+            log_determinant = shifted.log_determinant
+            traces, pairs = self._from_inverse(kernel, residual, shifted.trace_inverse, shifted.trace_inverse_squared)
+        return OneKernelFactor(
+            shifted=shifted,
+            log_determinant=log_determinant,
+            traces=traces,
+            pairs=pairs,
+            total=np.array([self.trace, float(self.size)]),
+            kernel=kernel,
+            residual=residual,
+        )
+
+    def _from_eigenvalues(self, kernel: float, residual: float) -> tuple[float, Vector, Square]:
+        eigenvalues = self.reduction.eigenvalues
+        spectrum = kernel * eigenvalues + residual
+        weights = np.stack([eigenvalues / spectrum, 1.0 / spectrum])
+        return float(np.log(spectrum).sum()), weights.sum(axis=1), weights @ weights.T
+
+    def _from_inverse(self, kernel: float, residual: float, once: float, twice: float) -> tuple[Vector, Square]:
+        of_kernel = (self.size - residual * once) / kernel
+        mixed = (once - residual * twice) / kernel
+        pairs = np.array([[(of_kernel - residual * mixed) / kernel, mixed], [mixed, twice]])
+        return np.array([of_kernel, once]), pairs
+
+    def multiply(self, component: int, right: Matrix) -> Matrix:
+        """`K_k B`."""
+        return self.reduction.multiply(right) if component == 0 else right
+
+    def kernel_trace(self, component: int) -> float:
+        """`tr K_k`."""
+        return self.trace if component == 0 else float(self.size)
+
+    def kernel_pair(self, first: int, second: int) -> float:
+        """`tr(K_k K_l)`."""
+        return (float(self.size), self.trace, self.square)[(first == 0) + (second == 0)]
+
+    def moment_covariance(self, variances: Vector) -> Square:
+        """`2 tr(K_k V K_l V)`."""
+        eigenvalues = self.reduction.eigenvalues
+        spectrum = float(variances[0]) * eigenvalues + float(variances[1])
+        weighted = np.stack([eigenvalues * spectrum, spectrum])
+        return np.asarray(2.0 * weighted @ weighted.T)
+
+    def rotate(self, right: Matrix) -> Matrix:
+        """Into the reduction's basis."""
+        return self.reduction.rotate(right)
+
+    def rotate_back(self, right: Matrix) -> Matrix:
+        """Out of the reduction's basis."""
+        return self.reduction.rotate_back(right)
+
+    def draw(self, variances: Vector, rng: np.random.Generator) -> Vector:
+        """One draw from N(0, V)."""
+        return self.reduction.draw(float(variances[0]), float(variances[1]), rng)

@@ -1,0 +1,107 @@
+"""Run a scheme to its certificate: start, accelerate, and finish with Newton where the scheme alone would not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from varmix.errors import OptionError
+from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Stopping, iterate
+from varmix.iteration.stopping import DECREMENT_TOLERANCE
+from varmix.marginal.piece import Piece
+from varmix.models.linear.average_information import Newton
+from varmix.models.linear.em import EM
+from varmix.models.linear.mm import MM
+from varmix.models.linear.params import VarianceParams
+from varmix.models.linear.pxem import PXEM
+from varmix.models.linear.scheme import LinearScheme
+from varmix.models.linear.statistics import Criterion
+from varmix.typing import Vector
+
+SCHEMES: dict[str, type[LinearScheme]] = {"newton": Newton, "em": EM, "pxem": PXEM, "mm": MM}
+ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "anderson": Anderson()}
+
+HERITABILITY_GRID = (0.5, 0.02, 0.15, 0.8, 0.97)
+"""Shares of variance tried for the start where an evaluation is cheap: enough to find the basin of a multimodal REML
+likelihood, few beside the evaluations of a fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """How to climb. With `polish`, a scheme that would not arrive within `max_iterations` is finished by Newton."""
+
+    scheme: str = "newton"
+    criterion: Criterion = "reml"
+    accelerate: str = "none"
+    polish: bool = True
+    max_iterations: int = 500
+    tolerance: float = DECREMENT_TOLERANCE
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise OptionError(f"method={self.scheme!r} is not known. Use one of {', '.join(SCHEMES)} or 'moments'.")
+        if self.criterion not in ("reml", "ml"):
+            raise OptionError(f"criterion={self.criterion!r} is not known. Use 'reml' or 'ml'.")
+        if self.accelerate not in ACCELERATORS:
+            raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
+        if self.max_iterations < 1:
+            raise OptionError(f"max_iterations={self.max_iterations} must be at least 1.")
+        if not self.tolerance > 0.0:
+            raise OptionError(f"tolerance={self.tolerance} must be positive (a distance in standard errors).")
+
+    def run(self, pieces: Sequence[Piece], start: VarianceParams) -> Outcome[Any, Any]:
+        """Climb from `start` (internal units)."""
+        newton = self.scheme == "newton"
+        scheme: Any = SCHEMES[self.scheme](criterion=self.criterion)
+        accelerator = self._backtracking() if newton else ACCELERATORS[self.accelerate]
+        stopping = Stopping(
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            give_up_when_slow=self.polish and not newton,
+        )
+        outcome = iterate(scheme, start, pieces, stopping=stopping, accelerator=accelerator)
+        if outcome.status.arrived or newton or not self.polish:
+            return outcome
+        finish = iterate(
+            Newton(criterion=self.criterion),
+            outcome.params,
+            pieces,
+            stopping=Stopping(tolerance=self.tolerance, max_iterations=self.max_iterations),
+            accelerator=self._backtracking(),
+        )
+        return outcome.followed_by(finish)
+
+    def _backtracking(self) -> Backtracking:
+        fallback: Any = MM(criterion=self.criterion)
+        return Backtracking(fallback=fallback)
+
+
+def equal_start(piece: Piece) -> VarianceParams:
+    """Every component with the same share of the variance of y outside the covariates."""
+    return _shares(piece, np.full(piece.system.components, 1.0 / piece.system.components))
+
+
+def good_start(piece: Piece, criterion: Criterion) -> VarianceParams:
+    """The best of a few shares where an evaluation is cheap, else equal shares."""
+    if not (piece.system.components == 2 and piece.system.pairs_are_cheap):
+        return equal_start(piece)
+    scheme = EM(criterion=criterion)
+    candidates = [_shares(piece, np.array([share, 1.0 - share])) for share in HERITABILITY_GRID]
+    return max(candidates, key=lambda params: scheme.objective(scheme.summarise(params, piece)))
+
+
+def random_start(piece: Piece, rng: np.random.Generator) -> VarianceParams:
+    """Shares drawn uniformly from the simplex, of a total within a factor of ten of the variance of y."""
+    shares = rng.dirichlet(np.ones(piece.system.components))
+    return VarianceParams(_shares(piece, shares).values * 10.0 ** rng.uniform(-1.0, 1.0))
+
+
+def _shares(piece: Piece, shares: Vector) -> VarianceParams:
+    """Variances with these shares of the mean square of y, scaled by each kernel's mean diagonal [VC-9]."""
+    count = piece.rows - piece.columns
+    diagonal = np.array([piece.system.kernel_trace(k) / count for k in range(piece.system.components)])
+    total = float(piece.y @ piece.y) / count
+    return VarianceParams(shares * total / np.where(diagonal > 0.0, diagonal, 1.0))

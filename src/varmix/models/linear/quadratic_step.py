@@ -1,0 +1,59 @@
+"""The step of a quadratic model of the log-likelihood within the cone theta >= 0, and the certificate that it gives."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.optimize import nnls
+
+from varmix.iteration import Certificate
+from varmix.typing import Square, Vector
+
+RANK = 1e-12
+"""Eigenvalues of the scaled information below this share of the largest are directions the data cannot tell apart."""
+
+
+def quadratic_step(values: Vector, score: Vector, information: Square) -> Vector:
+    """Argument d of `max g'd - d'Id/2` subject to `theta + d >= 0`, exact (an active set through NNLS) [NEWTON-1].
+
+    Components that the data cannot tell apart do not move against one another.
+    """
+    scale = 1.0 / np.sqrt(np.maximum(information.diagonal(), np.finfo(float).tiny))
+    eigenvalues, basis = np.linalg.eigh(information * np.outer(scale, scale))
+    keep = eigenvalues > RANK * eigenvalues[-1]
+    root = np.sqrt(eigenvalues[keep])
+    scores = basis[:, keep].T @ (score * scale) / root
+    interior = basis[:, keep] @ (scores / root)
+    start = values / scale
+    if (start + interior >= 0.0).all() and keep.all():
+        return np.asarray(interior * scale)
+    design = root[:, None] * basis[:, keep].T
+    if not keep.all():
+        design = np.vstack([design, math.sqrt(RANK * eigenvalues[-1]) * basis[:, ~keep].T])
+    target = design @ start
+    target[: root.size] += scores
+    return np.asarray((nnls(design, target)[0] - start) * scale)
+
+
+def certify(values: Vector, score: Vector, information: Square) -> Certificate:
+    """Projected gradient and Newton decrement at theta: `sqrt(d'Id)` of the step within the cone [NEWTON-1].
+
+    A component at 0 whose gradient does not point inside is held there; inside, the scale of theta_k is theta_k itself, at 0
+    it is the standard error of an interior estimate.
+    """
+    held = (values == 0.0) & (score <= 0.0)
+    boundary = tuple(int(k) for k in np.flatnonzero(values == 0.0))
+    if not (np.isfinite(score).all() and np.isfinite(information).all()):
+        return Certificate(projected_gradient=math.inf, newton_decrement=math.inf, on_boundary=boundary)
+    free = ~held
+    if not free.any():
+        return Certificate(projected_gradient=0.0, newton_decrement=0.0, on_boundary=boundary)
+    typical = np.where(values > 0.0, values, 1.0 / np.sqrt(np.maximum(information.diagonal(), np.finfo(float).tiny)))
+    step = np.zeros_like(values)
+    step[free] = quadratic_step(values[free], score[free], information[np.ix_(free, free)])
+    return Certificate(
+        projected_gradient=float(np.abs(typical * score)[free].max()),
+        newton_decrement=math.sqrt(max(float(step @ information @ step), 0.0)),
+        on_boundary=boundary,
+    )

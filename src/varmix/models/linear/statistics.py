@@ -1,0 +1,236 @@
+"""What one piece says about the variances: likelihood, score and information, for ML and REML alike.
+
+Everything is computed in block A (the complement of the covariates); ML adds block U through its Schur complement [VC-2].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+
+from varmix.marginal.factor import Factor
+from varmix.marginal.piece import Piece
+from varmix.typing import Array, Matrix, Square, Vector
+
+Criterion = Literal["reml", "ml"]
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearStats:
+    """Statistics of one piece at theta, or the sum over pieces."""
+
+    log_likelihood: float
+    quad: Vector
+    """`y'P K_k P y`, shape (K,) with the residual last [VC-3]."""
+    trace: Vector
+    """`tr(P K_k)` for REML, `tr(V^-1 K_k)` for ML [VC-3]."""
+    average_information: Square
+    """`1/2 y'P K_k P K_l P y`, shape (K, K) [VC-4]."""
+    expected_information: Square | None
+    """`1/2 tr(P K_k P K_l)` (ML: V^-1 for P), where it is cheap or was asked for [VC-4]."""
+    effects: Vector
+    """Effects behind each kernel, shape (K - 1,)."""
+    errors: int
+    """Rows that carry a residual: n - c for REML, n for ML."""
+    cross_quad: Square
+    """`y'P K_k K_l P y` over the rows that carry a residual, shape (K, K) [PX-1]."""
+    cross_trace: Square | None
+    """`tr(K_k V^-1 K_l)` for k != l (diagonal unused), where it was asked for [PX-1]."""
+
+    @property
+    def score(self) -> Vector:
+        """Gradient of the log-likelihood in theta [VC-3]."""
+        return 0.5 * (self.quad - self.trace)
+
+    @property
+    def curvature(self) -> Square:
+        """Observed information `2 AI - I` where it is known and positive definite, else the average information."""
+        if self.expected_information is not None:
+            observed = 2.0 * self.average_information - self.expected_information
+            if np.isfinite(observed).all() and np.linalg.eigvalsh(observed)[0] > 0.0:
+                return observed
+        return self.average_information
+
+    def __add__(self, other: LinearStats) -> LinearStats:
+        return LinearStats(
+            log_likelihood=self.log_likelihood + other.log_likelihood,
+            quad=self.quad + other.quad,
+            trace=self.trace + other.trace,
+            average_information=self.average_information + other.average_information,
+            expected_information=_sum(self.expected_information, other.expected_information),
+            effects=self.effects + other.effects,
+            errors=self.errors + other.errors,
+            cross_quad=self.cross_quad + other.cross_quad,
+            cross_trace=_sum(self.cross_trace, other.cross_trace),
+        )
+
+
+def _sum(left: Array | None, right: Array | None) -> Array | None:
+    return None if left is None or right is None else left + right
+
+
+@dataclass(frozen=True, slots=True)
+class FixedBlock:
+    """Block U at theta: `N = -V_AA^-1 V_AU`, `C` and, per component, block A of `K_k [I; N]` and `[I; N]'K_k[I; N]`."""
+
+    weights: Matrix
+    """N, shape (m, c)."""
+    cholesky: Square
+    """Lower factor of C."""
+    images: tuple[Matrix, ...]
+    slopes: tuple[Square, ...]
+    """dC/dtheta_k."""
+
+    @property
+    def log_determinant(self) -> float:
+        """`log |C|`."""
+        return 2.0 * float(np.log(self.cholesky.diagonal()).sum())
+
+    def shrunk(self, matrix: Square) -> Square:
+        """`C^-1 M`."""
+        solved: Square = cho_solve((self.cholesky, True), matrix, check_finite=False)
+        return solved
+
+
+def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
+    """Block U given the factor of block A."""
+    crossing = _weighted(variances, piece.cross, (piece.system.size, piece.columns))
+    weights = -factor.solve(crossing)
+    covariance = _weighted(variances, piece.corner, (piece.columns, piece.columns)) + crossing.T @ weights
+    covariance.ravel()[:: piece.columns + 1] += variances[-1]
+    cholesky = cho_factor(covariance, lower=True, check_finite=False)[0]
+    images, slopes = [], []
+    for k, (cross, corner) in enumerate(zip(piece.cross, piece.corner, strict=True)):
+        image = piece.system.multiply(k, weights) + cross
+        bridge = cross.T @ weights
+        images.append(image)
+        slopes.append(corner + bridge + bridge.T + weights.T @ (image - cross))
+    images.append(weights)
+    slopes.append(np.eye(piece.columns) + weights.T @ weights)
+    return FixedBlock(weights, np.tril(cholesky), tuple(images), tuple(slopes))
+
+
+def _weighted(variances: Vector, blocks: tuple[Matrix, ...], shape: tuple[int, int]) -> Matrix:
+    total = np.zeros(shape)
+    for variance, block in zip(variances, blocks, strict=False):
+        total += variance * block
+    return total
+
+
+def undefined(piece: Piece, criterion: Criterion) -> LinearStats:
+    """Statistics where V is not positive definite: log-likelihood -inf, nothing else known."""
+    size = piece.system.components
+    return LinearStats(
+        log_likelihood=-math.inf,
+        quad=np.full(size, math.nan),
+        trace=np.full(size, math.nan),
+        average_information=np.full((size, size), math.nan),
+        expected_information=None,
+        effects=piece.effects,
+        errors=_errors(piece, criterion),
+        cross_quad=np.full((size, size), math.nan),
+        cross_trace=None,
+    )
+
+
+def _errors(piece: Piece, criterion: Criterion) -> int:
+    return piece.rows - piece.columns if criterion == "reml" else piece.rows
+
+
+def summarise_linear(
+    piece: Piece, variances: Vector, criterion: Criterion, *, expected: bool = False, crossed: bool = False
+) -> LinearStats:
+    """Statistics of one piece at theta [VC-2] [VC-3] [VC-4].
+
+    `expected` asks for the expected information even where it is dear; `crossed` for the traces that PX-EM with several
+    kernels needs.
+    """
+    system = piece.system
+    factor = system.factor(variances)
+    if factor is None:
+        return undefined(piece, criterion)
+    size = system.components
+    solved = factor.solve(piece.y)
+    images = np.stack([system.multiply(k, solved) for k in range(size)], axis=1)
+    trace = np.array([factor.trace(k) for k in range(size)])
+    log_determinant, cross_quad = factor.log_determinant, images.T @ images
+    block = None
+    if criterion == "ml" and piece.columns:
+        try:
+            block = fixed_block(piece, factor, variances)
+        except np.linalg.LinAlgError:
+            return undefined(piece, criterion)
+        log_determinant += block.log_determinant
+        trace += [float(block.shrunk(slope).trace()) for slope in block.slopes]
+        upper = np.stack([cross.T @ solved for cross in piece.cross] + [np.zeros(piece.columns)], axis=1)
+        cross_quad += upper.T @ upper
+    errors = _errors(piece, criterion)
+    log_likelihood = -0.5 * (errors * LOG_2PI + log_determinant + float(piece.y @ solved))
+    if criterion == "reml":
+        log_likelihood -= 0.5 * piece.log_determinant_covariates
+    return LinearStats(
+        log_likelihood=log_likelihood if math.isfinite(log_likelihood) else -math.inf,
+        quad=images.T @ solved,
+        trace=trace,
+        average_information=0.5 * images.T @ factor.solve(images),
+        expected_information=_expected(factor, block, size) if expected or system.pairs_are_cheap else None,
+        effects=piece.effects,
+        errors=errors,
+        cross_quad=cross_quad,
+        cross_trace=_cross_traces(piece, factor, block, size) if crossed else None,
+    )
+
+
+def _expected(factor: Factor, block: FixedBlock | None, size: int) -> Square:
+    """`1/2 tr(P K_k P K_l)`, or with V^-1 for P when block U counts [VC-4]."""
+    information = np.empty((size, size))
+    for k in range(size):
+        for j in range(k + 1):
+            value = factor.trace_pair(k, j)
+            if block is not None:
+                value += float((block.shrunk(block.slopes[k]) * block.shrunk(block.slopes[j]).T).sum())
+                value += 2.0 * float(block.shrunk(block.images[k].T @ factor.solve(block.images[j])).trace())
+            information[k, j] = information[j, k] = 0.5 * value
+    return information
+
+
+def _cross_traces(piece: Piece, factor: Factor, block: FixedBlock | None, size: int) -> Square:
+    """`tr(K_k V^-1 K_l)` for k != l between kernels; the rows and columns of the residual stay 0 (unused)."""
+    traces = np.zeros((size, size))
+    for k in range(size - 1):
+        for j in range(k):
+            value = factor.trace_cross(k, j)
+            if block is not None:
+                value += float((piece.cross[k] * factor.solve(piece.cross[j])).sum())
+                upper = [piece.corner[i] + piece.cross[i].T @ block.weights for i in (k, j)]
+                value += float(block.shrunk(upper[1].T @ upper[0] + block.images[j].T @ block.images[k]).trace())
+            traces[k, j] = traces[j, k] = value
+    return traces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedEffects:
+    """Generalised least squares estimate and covariance, and `P y` in the system's coordinates."""
+
+    estimate: Vector
+    covariance: Square
+    projected: Vector
+
+
+def fixed_effects(piece: Piece, variances: Vector) -> FixedEffects | None:
+    """`w` and `(Z'V^-1Z)^-1` at theta (internal units), or None where V is not positive definite [VC-2]."""
+    factor = piece.system.factor(variances)
+    if factor is None:
+        return None
+    projected = factor.solve(piece.y)
+    if not piece.columns:
+        return FixedEffects(estimate=np.zeros(0), covariance=np.zeros((0, 0)), projected=projected)
+    block = fixed_block(piece, factor, variances)
+    half = solve_triangular(piece.triangle, block.cholesky)
+    estimate = solve_triangular(piece.triangle, piece.y_fixed + block.weights.T @ piece.y)
+    return FixedEffects(estimate=estimate, covariance=half @ half.T, projected=projected)
