@@ -11,9 +11,7 @@ from varmix.typing import Array, Matrix
 def own_columns(B: Array, rows: int) -> Matrix:
     """A column-ordered copy of B, shape (rows, r); r = 1 for a vector. Raises ShapeError on another number of rows."""
     if B.ndim not in (1, 2) or B.shape[0] != rows:
-        raise ShapeError(
-            f"an array of shape {B.shape} cannot be multiplied by a matrix of order {rows}. Pass ({rows}, r)."
-        )
+        raise ShapeError(f"an array of shape {B.shape} cannot meet a matrix of order {rows}. Pass ({rows}, r).")
     copy: Matrix = np.array(B.reshape(rows, B.shape[1] if B.ndim == 2 else 1), dtype=np.float64, order="F", copy=True)
     return copy
 

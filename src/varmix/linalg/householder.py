@@ -13,8 +13,8 @@ from varmix.linalg.scale import square_view
 from varmix.typing import Index, Matrix, Square, Vector
 
 COLLINEAR: Final = 1e-7
-"""A column whose part outside the span of the earlier ones is below this share of its norm counts as dependent: the rule
-and the tolerance of R's `qr`, above the rounding of covariates stored as float32 (6e-8)."""
+"""A column whose part outside the span of the earlier ones is below this share of its norm counts as dependent: the
+rule and the tolerance of R's `qr`, above the rounding of covariates stored as float32 (6e-8)."""
 
 _PANEL: Final = 32
 """Columns orthogonalised one by one between two products with everything before them."""
@@ -28,8 +28,8 @@ class CovariateBasis:
     """The complete orthogonal H (n x n) with H'Z = [R; 0], for Z (n x c) of full column rank.
 
     The first c rows of H'y carry the fixed effects, the other n - c none: they are the data of REML. Kept in O(n c).
-    Raises ShapeError when Z is not a matrix or has more columns than rows, NotFiniteError, and NotIdentifiedError when a
-    column depends on earlier ones (`pivoted_columns` says which to keep).
+    Raises ShapeError when Z is not a matrix or has more columns than rows, NotFiniteError, and NotIdentifiedError when
+    a column depends on earlier ones (`pivoted_columns` says which to keep).
     """
 
     def __init__(self, Z: Matrix) -> None:

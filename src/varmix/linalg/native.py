@@ -1,8 +1,9 @@
 """LAPACK and BLAS called on views with a leading dimension, so that no matrix is ever copied.
 
-SciPy's own wrappers copy every array that is not contiguous. The pointers SciPy exports for Cython do not: here they are
-called through ctypes, which also releases the interpreter lock. A matrix argument is float64 with unit stride down its
-columns; `column_view` gives that view of a row-major array by transposing. Integers are 32-bit, as SciPy exports them.
+SciPy's own wrappers copy every array that is not contiguous. The pointers SciPy exports for Cython do not: here they
+are called through ctypes, which also releases the interpreter lock. A matrix argument is float64 with unit stride down
+its columns; `column_view` gives that view of a row-major array by transposing. Integers are 32-bit, as SciPy exports
+them.
 """
 
 from __future__ import annotations

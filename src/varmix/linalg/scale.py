@@ -12,8 +12,8 @@ from varmix.linalg.native import column_view
 from varmix.typing import Square
 
 SAFE_EXPONENT: Final = 300
-"""Matrices whose largest entry lies within 2^-300 and 2^300 are left as they are: the reductions form sums of products of
-three entries at most, and 2^900 is still a number."""
+"""Matrices whose largest entry lies within 2^-300 and 2^300 are left as they are: the reductions form sums of products
+of three entries at most, and 2^900 is still a number."""
 
 
 def square_view(A: Square) -> Square:
@@ -37,6 +37,6 @@ def scale_into_range(A: Square) -> float:
     exponent = frexp(largest)[1] if largest > 0.0 else 0
     if abs(exponent) <= SAFE_EXPONENT:
         return 1.0
-    exponent = max(exponent, -1000)  # 2^1000 is a float64; entries below 2^-1022 carry no full precision anyway
+    exponent = min(max(exponent, -1000), 1000)  # both 2^1000 and 2^-1000 are numbers with full precision
     A *= 2.0**-exponent
     return float(2.0**exponent)

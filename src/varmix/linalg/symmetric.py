@@ -11,12 +11,12 @@ from varmix.linalg.reduction import Reduction
 from varmix.typing import Square, Vector
 
 ASYMMETRY: Final = 1e-5
-"""Largest |K_ij - K_ji| allowed, times the largest |K_ij|: sums over variants in float32 (6e-8 per term, growing with the
-root of their number) and text files with six digits stay below; a matrix that is not symmetric by mistake does not."""
+"""Largest |K_ij - K_ji| allowed, times the largest |K_ij|: sums over variants in float32 (6e-8 per term, growing with
+the root of their number) and text files with six digits stay below; a matrix that is not symmetric does not."""
 
 INDEFINITE_PER_ROW: Final = 1e-7
-"""Most negative eigenvalue allowed, times n and the largest eigenvalue: entries rounded to float32 move an eigenvalue by
-up to 6e-8 sqrt(n) of the largest, sums accumulated in float32 by up to about n times that unit."""
+"""Most negative eigenvalue allowed, times n and the largest eigenvalue: entries rounded to float32 move an eigenvalue
+by up to 6e-8 sqrt(n) of the largest, sums accumulated in float32 by up to about n times that unit."""
 
 _BLOCK: Final = 512
 """Rows compared at a time, so that no second n x n array is needed."""
@@ -25,7 +25,7 @@ _BLOCK: Final = 512
 def check_symmetric(K: Square, name: str) -> None:
     """Pass when K (n x n) is finite and symmetric up to rounding to float32.
 
-    Raises ShapeError when it is not square, NotFiniteError at the first NaN or infinity, KernelError with the worst pair.
+    Raises ShapeError when it is not square, NotFiniteError at a NaN or infinity, KernelError with the worst pair.
     """
     if K.ndim != 2 or K.shape[0] != K.shape[1]:
         raise ShapeError(f"{name}: a kernel must be square, not of shape {K.shape}. Designs (n x p) go to `designs`.")
@@ -41,13 +41,13 @@ def check_symmetric(K: Square, name: str) -> None:
     if worst > ASYMMETRY * largest:
         i, j = where
         raise KernelError(
-            f"{name} is not symmetric: entry ({i}, {j}) is {K[i, j]:.6g} and entry ({j}, {i}) is {K[j, i]:.6g}, apart by "
-            f"{worst / largest:.2g} of the largest entry (allowed {ASYMMETRY:g}). Pass (K + K.T) / 2 if that is meant."
+            f"{name} is not symmetric: entry ({i}, {j}) is {K[i, j]:.6g} and entry ({j}, {i}) is {K[j, i]:.6g}, "
+            f"{worst / largest:.2g} of the largest entry apart (allowed {ASYMMETRY:g}). Pass (K + K.T) / 2 if meant."
         )
 
 
 def check_not_indefinite(eigenvalues: Vector, name: str) -> None:
-    """Pass when no eigenvalue, shape (n,), is negative beyond rounding to float32. Raises KernelError, NotFiniteError."""
+    """Pass when no eigenvalue, shape (n,), is negative beyond float32 rounding. Raises KernelError, NotFiniteError."""
     if not np.isfinite(eigenvalues).all():
         raise NotFiniteError(
             f"{name}: eigenvalue {int(np.argmin(np.isfinite(eigenvalues)))} is not finite. Check the matrix for NaN."
@@ -57,7 +57,7 @@ def check_not_indefinite(eigenvalues: Vector, name: str) -> None:
     if smallest < -allowed * largest:
         raise KernelError(
             f"{name} has a negative eigenvalue, {smallest:.4g} beside the largest {largest:.4g} (allowed "
-            f"{-allowed:.1g} of it): it is not a covariance. Rebuild it from standardised columns, or clip its eigenvalues."
+            f"{-allowed:.1g} of it): it is not a covariance. Rebuild it from standardised columns, or clip them."
         )
 
 

@@ -20,7 +20,8 @@ Operator: TypeAlias = Callable[[Matrix], Matrix]
 class TraceEstimate:
     """An unbiased estimate of a trace.
 
-    `standard_error` is that of the mean over probes; NaN for a single probe. `samples`, shape (probes,), average to `value`.
+    `standard_error` is that of the mean over probes; NaN for a single probe. `samples`, shape (probes,), average to
+    `value`.
     """
 
     value: float
@@ -38,7 +39,7 @@ class TraceEstimate:
 def rademacher(rng: np.random.Generator, rows: int, count: int) -> Matrix:
     """Independent signs -1 and 1 with equal probability, shape (rows, count), columns consecutive. [MOM-3]"""
     signs = rng.integers(0, 2, size=(count, rows), dtype=np.int8)
-    return (2.0 * signs - 1.0).T
+    return np.asarray(2.0 * signs - 1.0, dtype=np.float64).T
 
 
 def trace_from_probes(probes: Matrix, left: Matrix, right: Matrix | None = None) -> TraceEstimate:

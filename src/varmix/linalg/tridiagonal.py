@@ -19,8 +19,8 @@ from varmix.typing import Matrix, Square, Vector
 class TridiagonalReduction:
     """T = Q'AQ tridiagonal with diagonal d and off-diagonal e, for A (m x m) symmetric.
 
-    The buffer of A is destroyed: it keeps the reflectors of Q, so the object holds on to it. Besides it, O(m) numbers are
-    allocated. Only the triangle below the diagonal of the column-wise view of A is read. [VC-5]
+    The buffer of A is destroyed: it keeps the reflectors of Q, so the object holds on to it. Besides it, O(m) numbers
+    are allocated. Only the triangle below the diagonal of the column-wise view of A is read. [VC-5]
 
     Raises ShapeError when A is not a square float64 matrix with consecutive rows or columns, or is read-only.
     """
@@ -68,7 +68,7 @@ class TridiagonalReduction:
         return like(out, B)
 
     def shifted(self, a: float, b: float) -> TridiagonalShifted | None:
-        """a T + b I made ready in O(m) once the eigenvalues are there; None when not positive definite beyond rounding."""
+        """a T + b I made ready in O(m) after the eigenvalues; None when it is not positive definite beyond rounding."""
         spectrum = ShiftedSpectrum.of(self.eigenvalues, a, b)
         if spectrum is None:
             return None

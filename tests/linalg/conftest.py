@@ -1,0 +1,9 @@
+"""Random matrices for the linear algebra tests."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240607)
