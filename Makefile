@@ -42,8 +42,8 @@ laws: $(VENV)/.installed-test ## run only the laws that every scheme and factor 
 	@$(PYTEST) tests/laws
 
 slow: $(VENV)/.installed-test ## run the slow tests, with longer searches for counterexamples
-	@VARMIX_HYPOTHESIS=slow $(PYTEST) -m slow
 	@VARMIX_HYPOTHESIS=slow $(PYTEST) tests/laws
+	@VARMIX_HYPOTHESIS=slow $(PYTEST) -m slow
 
 check: lint types layers docs ## style, types, layers and a strict build of the documentation
 
