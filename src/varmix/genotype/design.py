@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import NotFiniteError, ShapeError
-from varmix.genotype.gram import add_gram_into, mirror_lower_into
+from varmix.genotype.gram import add_gram_into
 from varmix.genotype.matching import match_variants
 from varmix.genotype.moments import subtract_centre_into
 from varmix.genotype.source import GenotypeSource, as_source, check_rows
+from varmix.linalg.householder import mirror_lower_into
 from varmix.typing import Array, Index, Mask, Matrix, Square, Tick, Vector
 
 Scaling = Literal["sample", "allele_frequency", "none"]

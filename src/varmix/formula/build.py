@@ -1,0 +1,295 @@
+"""From arrays, or from a formula and a table, to a Design."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from formulaic import Formula, ModelSpec
+from formulaic.errors import FormulaicError
+
+from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError
+from varmix.formula.align import OnMissing
+from varmix.formula.arrays import covariate_array, response_array
+from varmix.formula.design import Design
+from varmix.formula.encode import INTERCEPT, Encoder, check_variables, encode_table
+from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows
+from varmix.genotype.identifiers import SAMPLE_COLUMNS, sample_table
+from varmix.genotype.source import check_rows
+from varmix.linalg.householder import pivoted_columns
+from varmix.typing import Array, Index, Mask, Matrix
+
+CONSTANT = 8 * float(np.finfo(np.float64).eps)
+"""A response whose range is below this share of its size varies by rounding only."""
+IN_SPAN = 1e-10
+"""Root mean square distance of the constant from the span of Z (columns scaled to 1) below which it is in the span."""
+
+
+def design_from_arrays(
+    y: Any,
+    covariates: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    intercept: bool = True,
+    on_missing: OnMissing = "error",
+    sample_ids: pd.DataFrame | Sequence[str] | None = None,
+    rows: Any = None,
+) -> Design:
+    """A Design from y, (n,) or (n, r), and covariates, an (n, c) array or a data frame (text columns become factors).
+
+    An intercept is put first unless it is in the span already. `rows` (positions or a mask) restricts the input. NaN is
+    an error, or with on_missing="drop" the row is dropped and counted. Raises ShapeError, DataError (constant response,
+    no rows left, not more rows than columns), NotFiniteError, OptionError.
+    """
+    _check_on_missing(on_missing)
+    values, response_names = response_array(y)
+    total = len(values)
+    chosen = _chosen(rows, total)
+    table = None if covariates is None else nw.from_native(covariates, eager_only=True, pass_through=True)
+    if isinstance(table, nw.DataFrame):
+        frame = select_columns(covariates)
+        _check_length(len(frame), total)
+        text = " + ".join(["1" if intercept else "0", *(f"`{name}`" for name in frame.columns)])
+        absent = missing_rows(frame, frame.columns)
+    else:
+        given = np.empty((total, 0)) if covariates is None else covariates
+        Z, covariate_names = covariate_array(given, names)
+        _check_length(len(Z), total)
+        absent = np.asarray(np.isnan(Z).any(axis=1))
+    used, sample = _complete(_missing_response(values, on_missing), absent, chosen, on_missing)
+    if isinstance(table, nw.DataFrame):
+        coded = _from_table(Formula(text), take_rows(frame, used), tuple(frame.columns), spare_intercept=intercept)
+    else:
+        part = np.ascontiguousarray(Z[used])
+        adds = intercept and not has_constant(part)
+        whole = np.column_stack([np.ones(len(part)), part]) if adds else part
+        all_names = [INTERCEPT] * adds + covariate_names
+        coded = _Coded(Z=whole, names=all_names, spec=None, variables=(), width=Z.shape[1], adds=adds, skips=False)
+    ids = None if sample_ids is None else sample_table(sample_ids, "the response")
+    return _assemble(values[used], response_names, coded, used, ids, sample, total)
+
+
+def design_from_formula(
+    formula: str,
+    data: Any,
+    *,
+    on_missing: OnMissing = "drop",
+    sample_ids: pd.DataFrame | Sequence[str] | None = None,
+    rows: Any = None,
+) -> Design:
+    """A Design from text such as "height ~ age + sex" and a data frame (pandas, polars, ...) or mapping of columns.
+
+    Several responses are added on the left: "a + b ~ age". Factors get treatment contrasts and R's names (sexM).
+    Columns FID and IID are taken as the sample ids unless `sample_ids` are given. Rows with missing entries are dropped
+    and counted. Raises OptionError (the formula cannot be read), DataError (a variable that is not a column, a response
+    that is not numeric, and as `design_from_arrays`), NotFiniteError.
+    """
+    _check_on_missing(on_missing)
+    available = column_names(data)
+    parsed = _parse(formula, [name for name in available if name not in SAMPLE_COLUMNS])
+    left, right = (tuple(sorted(str(item) for item in side.required_variables)) for side in (parsed.lhs, parsed.rhs))
+    check_variables((*left, *right), available, "The data")
+    frame = select_columns(data, dict.fromkeys((*left, *right)))
+    total = len(frame)
+    chosen = _chosen(rows, total)
+    whole = len(parsed.lhs) == 1 or on_missing == "error"
+    gone = np.array([frame[name].isna().to_numpy() for name in left]).reshape(len(left), total)
+    used, sample = _complete(
+        np.asarray(gone.any(axis=0) if whole else gone.all(axis=0)), missing_rows(frame, right), chosen, on_missing
+    )
+    part = take_rows(frame, used)
+    y, response_names = _responses(parsed.lhs, part)
+    coded = _from_table(parsed.rhs, part, right)
+    if sample_ids is None and "IID" in available:
+        sample_ids = pd.DataFrame(
+            {
+                name: nw.from_native(data, eager_only=True)[name].to_list()
+                for name in SAMPLE_COLUMNS
+                if name in available
+            }
+        )
+    ids = None if sample_ids is None else sample_table(sample_ids, "the data")
+    return _assemble(y, response_names, coded, used, ids, sample, total)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Coded:
+    Z: Matrix
+    names: list[str]
+    spec: ModelSpec | None
+    variables: tuple[str, ...]
+    width: int
+    adds: bool
+    skips: bool
+
+
+def has_constant(Z: Matrix) -> bool:
+    """Whether the constant is a linear combination of the columns of Z, (n, c)."""
+    if Z.shape[1] == 0:
+        return False
+    if bool(((Z[:1] == Z).all(axis=0) & (Z[0] != 0.0)).any()):
+        return True
+    size = np.abs(Z).max(axis=0)
+    scaled = Z / np.where(size > 0.0, size, 1.0)
+    ones = np.ones(len(Z))
+    weights = np.linalg.lstsq(scaled, ones, rcond=None)[0]
+    return float(np.sqrt(np.mean((ones - scaled @ weights) ** 2))) < IN_SPAN
+
+
+def _parse(formula: str, available: list[str]) -> Any:
+    if "|" in formula:
+        raise OptionError(
+            f"'{formula}' has a random-effect term (... | group), which is not read here. Give designs= or kernels= "
+            "instead."
+        )
+    if formula.count("~") != 1:
+        raise OptionError(
+            f"'{formula}' is not of the form 'response ~ covariates'. Write for example 'height ~ age + sex'."
+        )
+    try:
+        parsed = Formula(formula, _context={"__formulaic_variables_available__": available})
+    except FormulaicError as error:
+        raise OptionError(f"'{formula}' cannot be read: {str(error).splitlines()[0]} Check its signs.") from error
+    if not hasattr(parsed, "lhs") or len(parsed.lhs) == 0:
+        raise OptionError(f"'{formula}' has no response on the left. Write for example 'height ~ age + sex'.")
+    return parsed
+
+
+def _responses(side: Any, frame: pd.DataFrame) -> tuple[Array, tuple[str, ...]]:
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        matrix = side.get_model_matrix(frame, context={}, na_action="ignore", output="numpy")
+    if matrix.model_spec.factor_contrasts:
+        name = next(iter(matrix.model_spec.factor_contrasts))
+        raise DataError(f"Response '{name}' is not numeric. Code it as numbers.")
+    names = tuple(str(name) for name in matrix.model_spec.column_names)
+    y = np.array(matrix, dtype=np.float64).reshape(len(frame), len(names))
+    wrong = np.isinf(y) if len(names) > 1 else ~np.isfinite(y)
+    if wrong.any():
+        row, column = (int(item) for item in np.argwhere(wrong)[0])
+        raise NotFiniteError(
+            f"Response '{names[column]}' becomes {y[row, column]} in complete row {row}. Correct the data."
+        )
+    return (y[:, 0] if len(names) == 1 else y), names
+
+
+def _from_table(
+    formula: Any, frame: pd.DataFrame, variables: tuple[str, ...], *, spare_intercept: bool = False
+) -> _Coded:
+    Z, names, spec = encode_table(formula, frame)
+    skips = spare_intercept and has_constant(Z[:, 1:])
+    if skips:
+        Z, names = Z[:, 1:], names[1:]
+    return _Coded(Z=Z, names=names, spec=spec, variables=variables, width=0, adds=False, skips=skips)
+
+
+def _assemble(
+    y: Array,
+    response_names: tuple[str, ...],
+    coded: _Coded,
+    used: Index,
+    ids: pd.DataFrame | None,
+    sample: dict[str, int],
+    total: int,
+) -> Design:
+    _refuse_constant(y, response_names)
+    kept, dropped = pivoted_columns(coded.Z, coded.names)
+    dropped_names = tuple(coded.names[at] for at in dropped)
+    if dropped_names:
+        warnings.warn(
+            f"{len(dropped_names)} covariate columns are linear combinations of others and are dropped: "
+            f"{', '.join(dropped_names)}.",
+            RepairWarning,
+            stacklevel=3,
+        )
+    Z: Matrix = np.ascontiguousarray(coded.Z[:, kept])
+    rows_of_response = [int(np.isfinite(column).sum()) for column in y.reshape(len(y), -1).T]
+    fewest = min(rows_of_response)
+    if fewest <= Z.shape[1]:
+        raise DataError(
+            f"Response '{response_names[rows_of_response.index(fewest)]}' has {fewest} complete rows for {Z.shape[1]} "
+            "columns of covariates. Use fewer covariates (is a column of ids among them?) or more rows."
+        )
+    if ids is not None:
+        _check_length(len(ids), total, "sample ids")
+        ids = ids.iloc[used].reset_index(drop=True)
+    return Design(
+        y=y,
+        Z=Z,
+        names=tuple(coded.names[at] for at in kept),
+        response_names=response_names,
+        intercept=has_constant(Z),
+        rows=used,
+        sample_ids=ids,
+        sample=sample,
+        dropped_columns=dropped_names,
+        encoder=Encoder(
+            spec=coded.spec,
+            variables=coded.variables,
+            n_columns=coded.width,
+            adds_intercept=coded.adds,
+            kept=kept + int(coded.skips),
+        ),
+    )
+
+
+def _missing_response(y: Array, on_missing: OnMissing) -> Mask:
+    absent = np.isnan(y).reshape(len(y), -1)
+    return np.asarray(absent.any(axis=1) if on_missing == "error" else absent.all(axis=1))
+
+
+def _complete(response: Mask, covariate: Mask, chosen: Index, on_missing: OnMissing) -> tuple[Index, dict[str, int]]:
+    no_response = response[chosen]
+    no_covariate = covariate[chosen] & ~no_response
+    sample = {
+        "given": int(chosen.size),
+        "missing response": int(no_response.sum()),
+        "missing covariate": int(no_covariate.sum()),
+    }
+    wrong = no_response | no_covariate
+    if on_missing == "error" and wrong.any():
+        at = int(wrong.argmax())
+        raise NotFiniteError(
+            f"{int(wrong.sum()):,} of {chosen.size:,} rows have a missing "
+            f"{'response' if no_response[at] else 'covariate'} (first: row {chosen[at]}, counted from 0). Pass "
+            f'on_missing="drop" to use the {int((~wrong).sum()):,} complete rows.'
+        )
+    if wrong.all():
+        raise DataError(
+            f"No complete row is left of {chosen.size:,}: {sample['missing response']:,} have no response and "
+            f"{sample['missing covariate']:,} more miss a covariate. Check how missing values are written."
+        )
+    used = chosen[~wrong]
+    return used, {**sample, "used": int(used.size)}
+
+
+def _refuse_constant(y: Array, names: tuple[str, ...]) -> None:
+    for column, name in zip(y.reshape(len(y), -1).T, names, strict=True):
+        present = column[~np.isnan(column)]
+        if present.size == 0:
+            raise DataError(f"Response '{name}' is missing in every row used. Leave it out.")
+        low, high = float(present.min()), float(present.max())
+        if high - low <= CONSTANT * max(abs(low), abs(high)):
+            raise DataError(
+                f"Response '{name}' has no variance: it is {high:g} in all {present.size:,} rows. Check the column."
+            )
+
+
+def _chosen(rows: Any, total: int) -> Index:
+    positions = check_rows(rows, total, "the data")
+    return np.arange(total) if positions is None else positions
+
+
+def _check_length(found: int, total: int, what: str = "covariate rows") -> None:
+    if found != total:
+        raise ShapeError(f"There are {found:,} {what} and {total:,} responses. Give the same rows in the same order.")
+
+
+def _check_on_missing(on_missing: str) -> None:
+    if on_missing not in get_args(OnMissing):
+        raise OptionError(f"on_missing={on_missing!r} is not known. Use one of {', '.join(get_args(OnMissing))}.")

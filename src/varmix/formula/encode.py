@@ -1,0 +1,126 @@
+"""Covariates to columns, the same way for the rows of a fit and for new rows."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from formulaic import ModelSpec
+from formulaic.errors import DataMismatchWarning, FormulaicError
+
+from varmix.errors import DataError, NotFiniteError, ShapeError
+from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows
+from varmix.typing import Index, Matrix
+
+INTERCEPT = "(Intercept)"
+"""R's name, which lme4 users expect."""
+TREATMENT = re.compile(r"\[(?:T\.)?([^\]]*)\]")
+"""formulaic writes sex[T.M] where R writes sexM, and poly(x, 2)[1] where R writes poly(x, 2)1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Encoder:
+    """How Z was made: by a formula (`spec`), or by the columns of an array; then `kept` of all columns.
+
+    `variables` are the columns a formula needs; `n_columns` the width of the array; `adds_intercept` whether a constant
+    was put before the array's columns.
+    """
+
+    spec: ModelSpec | None
+    variables: tuple[str, ...]
+    n_columns: int
+    adds_intercept: bool
+    kept: Index
+
+    def encode(self, new: Any, n: int | None) -> Matrix:
+        """Columns for new rows, (m, c). Raises DataError, ShapeError, NotFiniteError."""
+        whole = self._array(new, n) if self.spec is None else self._table(new, n, self.spec)
+        return np.ascontiguousarray(whole[:, self.kept])
+
+    def _array(self, new: Any, n: int | None) -> Matrix:
+        if new is None:
+            if self.n_columns or n is None:
+                raise ShapeError(
+                    f"New rows need {self.n_columns} covariate columns. Pass them, or the number of rows if none."
+                )
+            return np.ones((n, 1)) if self.adds_intercept else np.zeros((n, 0))
+        values = np.asarray(new, dtype=np.float64)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or values.shape[1] != self.n_columns:
+            raise ShapeError(f"New covariates have shape {values.shape}; the fit used {self.n_columns} columns.")
+        names = [str(column) for column in range(self.n_columns)]
+        refuse_not_finite(values, names, "New covariates")
+        return np.column_stack([np.ones(len(values)), values]) if self.adds_intercept else values
+
+    def _table(self, new: Any, n: int | None, spec: ModelSpec) -> Matrix:
+        if not self.variables:
+            rows = n if new is None else len(select_columns(new))
+            return encode_table(spec, pd.DataFrame(index=pd.RangeIndex(rows or 0)))[0]
+        check_variables(self.variables, column_names(new), "The new data")
+        frame = select_columns(new, self.variables)
+        absent = missing_rows(frame, self.variables)
+        if absent.any():
+            name = next(name for name in self.variables if frame[name].isna().any())
+            raise DataError(
+                f"New rows need every covariate: '{name}' is missing in row "
+                f"{int(frame[name].isna().to_numpy().argmax())} (counted from 0). Drop such rows first."
+            )
+        return encode_table(spec, take_rows(frame, np.arange(len(frame))))[0]
+
+
+def encode_table(spec: Any, frame: pd.DataFrame) -> tuple[Matrix, list[str], ModelSpec]:
+    """Columns (n, c), their names as R writes them, and the spec that encodes further rows the same way.
+
+    `spec` is a formulaic formula or model spec; `frame` has no missing entries. Raises DataError (cannot be evaluated;
+    a level that was not seen), NotFiniteError (a transformed column: which, and where).
+    """
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("error", DataMismatchWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            matrix = spec.get_model_matrix(frame, context={}, na_action="ignore", output="numpy")
+        except DataMismatchWarning as warning:
+            levels = str(warning).split("dataset): ")[-1].split("}")[0].strip("{}")
+            raise DataError(
+                f"The data have levels that were not there when the model was fitted: {levels}. Drop these rows, or "
+                "fit again."
+            ) from warning
+        except (FormulaicError, TypeError, ValueError) as error:
+            raise DataError(
+                f"The formula cannot be evaluated: {str(error).splitlines()[0]}. Check its terms."
+            ) from error
+    names = [readable_name(name) for name in matrix.model_spec.column_names]
+    values = np.array(matrix, dtype=np.float64).reshape(len(frame), len(names))
+    refuse_not_finite(values, names, "Transformed columns")
+    return values, names, matrix.model_spec
+
+
+def readable_name(name: str) -> str:
+    """formulaic's column name as R writes it, where the coding agrees (treatment contrasts, polynomials)."""
+    return INTERCEPT if name == "Intercept" else TREATMENT.sub(r"\1", name)
+
+
+def check_variables(wanted: Iterable[str], available: Sequence[str], what: str) -> None:
+    """Raise DataError naming the first variable that is not a column, and the columns there are."""
+    for name in wanted:
+        if name not in available:
+            near = difflib.get_close_matches(name, available, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise DataError(f"'{name}' is not a column of the data.{hint} {what} have: {', '.join(available)}.")
+
+
+def refuse_not_finite(values: Matrix, names: Sequence[str], what: str) -> None:
+    """Raise NotFiniteError naming the first entry of (n, c) that is NaN or infinite."""
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        row, column = (int(item) for item in np.argwhere(wrong)[0])
+        raise NotFiniteError(
+            f"{what} hold {values[row, column]} in row {row} (counted from 0), column '{names[column]}' "
+            f"({int(wrong.sum()):,} such entries). Correct the data or the transformation."
+        )

@@ -1,0 +1,100 @@
+"""Columns of any data frame, with their missing entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from varmix.errors import DataError, NotFiniteError, ShapeError
+from varmix.typing import Index, Mask
+
+
+def column_names(data: Any) -> list[str]:
+    """The names of a data frame's columns, in order. Raises DataError for what is not a data frame."""
+    return [str(name) for name in _frame(data).columns]
+
+
+def select_columns(data: Any, names: Iterable[str] | None = None) -> pd.DataFrame:
+    """The columns as pandas columns of float64, bool, text (None when missing) or Categorical, rows numbered from 0.
+
+    `data` is any data frame narwhals accepts, or a mapping of columns. Raises DataError (not a data frame, a column
+    that is neither numbers nor text), NotFiniteError (infinity: column and row).
+    """
+    frame = _frame(data)
+    chosen = list(frame.columns) if names is None else list(names)
+    columns = {name: _column(frame[name], name) for name in chosen}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+
+
+def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> Mask:
+    """Rows with any of the columns missing, shape (n,)."""
+    absent = np.zeros(len(frame), dtype=np.bool_)
+    for name in names:
+        absent |= frame[name].isna().to_numpy()
+    return absent
+
+
+def take_rows(frame: pd.DataFrame, rows: Index) -> pd.DataFrame:
+    """Some rows, numbered from 0; categories that no longer occur are dropped, and complete truth values become "
+    "bool."""
+    part = frame.iloc[rows].reset_index(drop=True)
+    for name in part.columns:
+        column = part[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            part[name] = column.cat.remove_unused_categories()
+        elif (
+            column.dtype == object and len(column) and column.map(lambda item: isinstance(item, bool | np.bool_)).all()
+        ):
+            part[name] = column.astype(bool)
+    return part
+
+
+def _frame(data: Any) -> nw.DataFrame[Any]:
+    if isinstance(data, Mapping):
+        try:
+            data = pd.DataFrame(dict(data))
+        except ValueError as error:
+            raise ShapeError(
+                f"The columns given do not make a table: {error}. Give columns of the same length."
+            ) from error
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        raise DataError(f"A formula needs a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}.")
+    return frame
+
+
+def _column(series: nw.Series[Any], name: str) -> Any:
+    kind = series.dtype
+    if kind.is_numeric():
+        values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+        infinite = np.isinf(values)
+        if infinite.any():
+            raise NotFiniteError(
+                f"Column '{name}' is infinite in row {int(infinite.argmax())} (counted from 0; {int(infinite.sum()):,} "
+                "such rows). Correct it, or mark it missing."
+            )
+        return values
+    absent = series.is_null().to_numpy().astype(np.bool_)
+    if kind == nw.Boolean and not absent.any():
+        return series.to_numpy().astype(np.bool_)
+    cells = np.array(series.to_list(), dtype=object)
+    cells[absent] = None
+    if isinstance(kind, nw.Enum) or _is_pandas_categorical(series):
+        return pd.Categorical(cells, categories=series.cat.get_categories().to_list())
+    if kind == nw.Categorical:
+        return cells
+    wrong = [item for item in cells if item is not None and not isinstance(item, str | bool | np.bool_)]
+    if wrong:
+        raise DataError(
+            f"Column '{name}' holds {type(wrong[0]).__name__} values ({kind}), neither numbers nor text. Convert it "
+            "first."
+        )
+    return cells
+
+
+def _is_pandas_categorical(series: nw.Series[Any]) -> bool:
+    return isinstance(getattr(series.to_native(), "dtype", None), pd.CategoricalDtype)
