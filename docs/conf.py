@@ -37,6 +37,8 @@ python_use_unqualified_type_names = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!varmix\.\w+$).*")]
 
 LABEL = re.compile(r"\[([A-Z]{2,}-(?:\d+|[A-Z]))\]")
+CODE = re.compile(r"(`+[^`]*`+)")
+MARKUP = re.compile(r"[|*]|(?<=\w)_(?!\w)")
 DEFINED = {
     label
     for page in (Path(__file__).parent / "theory").glob("*.md")
@@ -50,19 +52,27 @@ def link_labels(text: str, link: str) -> str:
 
 
 def link_labels_of_page(app: object, name: str, source: list[str]) -> None:
-    """Link the labels of one page; its headings, where they are defined, stay as they are."""
+    """Link the labels of one page; headings, where they are defined, and code stay as they are."""
+    fenced = False
     lines = source[0].split("\n")
-    source[0] = "\n".join(line if line.startswith("#") else link_labels(line, "{{ref}}`[{0}] <{0}>`") for line in lines)
+    for number, line in enumerate(lines):
+        fenced ^= line.startswith("```")
+        if not fenced and not line.startswith("#"):
+            parts = CODE.split(line)
+            parts[::2] = [link_labels(part, "{{ref}}`[{0}] <{0}>`") for part in parts[::2]]
+            lines[number] = "".join(parts)
+    source[0] = "\n".join(lines)
 
 
-def link_labels_of_docstring(
-    app: object, what: str, name: str, thing: object, options: object, lines: list[str]
-) -> None:
-    """Link the labels of one docstring."""
-    lines[:] = [link_labels(line, ":ref:`[{0}] <{0}>`") for line in lines]
+def read_docstring(app: object, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Link the labels of one docstring, and take its bars, stars and underscores for algebra, not for markup."""
+    for number, line in enumerate(lines):
+        parts = CODE.split(line)
+        parts[::2] = [link_labels(MARKUP.sub(r"\\\g<0>", part), ":ref:`[{0}] <{0}>`") for part in parts[::2]]
+        lines[number] = "".join(parts)
 
 
 def setup(app: object) -> None:
     """Connect the links to the build."""
     app.connect("source-read", link_labels_of_page)  # type: ignore[attr-defined]
-    app.connect("autodoc-process-docstring", link_labels_of_docstring)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-docstring", read_docstring)  # type: ignore[attr-defined]
