@@ -54,7 +54,9 @@ def _check_shift(shifted, reduction, K, B, a, b):
     M = a * K + b * np.eye(K.shape[0])
     values = np.linalg.eigvalsh(M) if K.size else np.ones(0)
     precision = 1e-13 * (values.max() / values.min() if values.size else 1.0) + 1e-12  # condition times rounding
-    np.testing.assert_allclose(shifted.log_determinant, np.log(values).sum(), rtol=precision, atol=K.shape[0] * precision)
+    np.testing.assert_allclose(
+        shifted.log_determinant, np.log(values).sum(), rtol=precision, atol=K.shape[0] * precision
+    )
     np.testing.assert_allclose(shifted.trace_inverse, (1 / values).sum(), rtol=precision)
     np.testing.assert_allclose(shifted.trace_inverse_squared, (1 / values**2).sum(), rtol=2 * precision)
     solved = reduction.rotate_back(shifted.solve(reduction.rotate(B)))
