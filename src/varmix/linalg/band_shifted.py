@@ -56,12 +56,12 @@ class BandShifted:
     @property
     def trace_inverse(self) -> float:
         """tr M^-1."""
-        return self._spectrum.trace_inverse if self._spectrum else self._traces.inverse
+        return self._spectrum.trace_inverse if self._spectrum is not None else self._traces.inverse
 
     @property
     def trace_inverse_squared(self) -> float:
         """tr M^-2."""
-        return self._spectrum.trace_inverse_squared if self._spectrum else self._traces.inverse_squared
+        return self._spectrum.trace_inverse_squared if self._spectrum is not None else self._traces.inverse_squared
 
     def solve(self, B: Matrix) -> Matrix:
         """M^-1 B as a new array, for B of shape (m, r) or (m,)."""
