@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varmix.formula.align import Alignment, OnMissing, align
+from varmix.formula.alignment import Alignment, OnMissing, align
 from varmix.formula.build import design_from_arrays, design_from_formula
 from varmix.formula.design import Design
 from varmix.formula.tables import TableKind, read_table

@@ -14,11 +14,12 @@ from formulaic import Formula, ModelSpec
 from formulaic.errors import FormulaicError
 
 from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError
-from varmix.formula.align import OnMissing
+from varmix.formula.alignment import OnMissing
 from varmix.formula.arrays import covariate_array, response_array
 from varmix.formula.design import Design
-from varmix.formula.encode import INTERCEPT, Encoder, check_variables, encode_table
+from varmix.formula.encode import INTERCEPT, Encoder, encode_table, evaluate
 from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows
+from varmix.formula.variables import needed_columns
 from varmix.genotype.identifiers import SAMPLE_COLUMNS, sample_table
 from varmix.genotype.source import check_rows
 from varmix.linalg.householder import pivoted_columns
@@ -92,8 +93,7 @@ def design_from_formula(
     _check_on_missing(on_missing)
     available = column_names(data)
     parsed = _parse(formula, [name for name in available if name not in SAMPLE_COLUMNS])
-    left, right = (tuple(sorted(str(item) for item in side.required_variables)) for side in (parsed.lhs, parsed.rhs))
-    check_variables((*left, *right), available, "The data")
+    left, right = (needed_columns(side, available) for side in (parsed.lhs, parsed.rhs))
     frame = select_columns(data, dict.fromkeys((*left, *right)))
     total = len(frame)
     chosen = _chosen(rows, total)
@@ -161,9 +161,7 @@ def _parse(formula: str, available: list[str]) -> Any:
 
 
 def _responses(side: Any, frame: pd.DataFrame) -> tuple[Array, tuple[str, ...]]:
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        matrix = side.get_model_matrix(frame, context={}, na_action="ignore", output="numpy")
+    matrix = evaluate(side, frame)
     if matrix.model_spec.factor_contrasts:
         name = next(iter(matrix.model_spec.factor_contrasts))
         raise DataError(f"Response '{name}' is not numeric. Code it as numbers.")
@@ -173,7 +171,8 @@ def _responses(side: Any, frame: pd.DataFrame) -> tuple[Array, tuple[str, ...]]:
     if wrong.any():
         row, column = (int(item) for item in np.argwhere(wrong)[0])
         raise NotFiniteError(
-            f"Response '{names[column]}' becomes {y[row, column]} in complete row {row}. Correct the data."
+            f"Response '{names[column]}' becomes {y[row, column]} in row {row} of those used (counted from 0). Correct "
+            "it."
         )
     return (y[:, 0] if len(names) == 1 else y), names
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from formulaic.errors import DataMismatchWarning, FormulaicError
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
 from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows
+from varmix.formula.variables import check_variables
 from varmix.typing import Index, Matrix
 
 INTERCEPT = "(Intercept)"
@@ -80,11 +80,23 @@ def encode_table(spec: Any, frame: pd.DataFrame) -> tuple[Matrix, list[str], Mod
     `spec` is a formulaic formula or model spec; `frame` has no missing entries. Raises DataError (cannot be evaluated;
     a level that was not seen), NotFiniteError (a transformed column: which, and where).
     """
+    matrix = evaluate(spec, frame)
+    names = [readable_name(name) for name in matrix.model_spec.column_names]
+    values = np.array(matrix, dtype=np.float64).reshape(len(frame), len(names))
+    refuse_not_finite(values, names, "Transformed columns")
+    return values, names, matrix.model_spec
+
+
+def evaluate(spec: Any, frame: pd.DataFrame) -> Any:
+    """formulaic's matrix of one side of a formula, with no names but the columns and formulaic's own functions.
+
+    Raises DataError (cannot be evaluated; a level that was not seen).
+    """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", DataMismatchWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            matrix = spec.get_model_matrix(frame, context={}, na_action="ignore", output="numpy")
+            return spec.get_model_matrix(frame, context={}, na_action="ignore", output="numpy")
         except DataMismatchWarning as warning:
             levels = str(warning).split("dataset): ")[-1].split("}")[0].strip("{}")
             raise DataError(
@@ -95,24 +107,11 @@ def encode_table(spec: Any, frame: pd.DataFrame) -> tuple[Matrix, list[str], Mod
             raise DataError(
                 f"The formula cannot be evaluated: {str(error).splitlines()[0]}. Check its terms."
             ) from error
-    names = [readable_name(name) for name in matrix.model_spec.column_names]
-    values = np.array(matrix, dtype=np.float64).reshape(len(frame), len(names))
-    refuse_not_finite(values, names, "Transformed columns")
-    return values, names, matrix.model_spec
 
 
 def readable_name(name: str) -> str:
     """formulaic's column name as R writes it, where the coding agrees (treatment contrasts, polynomials)."""
     return INTERCEPT if name == "Intercept" else TREATMENT.sub(r"\1", name)
-
-
-def check_variables(wanted: Iterable[str], available: Sequence[str], what: str) -> None:
-    """Raise DataError naming the first variable that is not a column, and the columns there are."""
-    for name in wanted:
-        if name not in available:
-            near = difflib.get_close_matches(name, available, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise DataError(f"'{name}' is not a column of the data.{hint} {what} have: {', '.join(available)}.")
 
 
 def refuse_not_finite(values: Matrix, names: Sequence[str], what: str) -> None:
@@ -121,6 +120,6 @@ def refuse_not_finite(values: Matrix, names: Sequence[str], what: str) -> None:
     if wrong.any():
         row, column = (int(item) for item in np.argwhere(wrong)[0])
         raise NotFiniteError(
-            f"{what} hold {values[row, column]} in row {row} (counted from 0), column '{names[column]}' "
+            f"{what} hold {values[row, column]} in row {row} of those used (counted from 0), column '{names[column]}' "
             f"({int(wrong.sum()):,} such entries). Correct the data or the transformation."
         )

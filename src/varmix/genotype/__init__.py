@@ -7,7 +7,7 @@ from varmix.genotype.design import Reference, Scaling, StandardisedDesign
 from varmix.genotype.plink import PlinkSource, open_plink
 from varmix.genotype.relationship import RelationshipMatrix, read_grm, write_grm
 from varmix.genotype.source import ArraySource, GenotypeSource, SourceSlice, as_source
-from varmix.genotype.standardise import standardise
+from varmix.genotype.standardisation import standardise
 
 __all__ = [
     "AnnotationMatch",

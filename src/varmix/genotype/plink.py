@@ -138,11 +138,11 @@ def _read_table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
             path, sep=r"\s+", header=None, names=[*names, overflow], dtype=object, keep_default_na=False, quoting=3,
             na_values={overflow: [""]}, index_col=False,
         )  # fmt: skip
-    except pd.errors.EmptyDataError as error:
-        raise FileFormatError(f"{path} is empty. It needs one line per entry, with {TABLE_COLUMNS} columns.") from error
     except pd.errors.ParserError:
         _refuse_wrong_count(path)
         raise
+    if table.empty:
+        raise FileFormatError(f"{path} is empty. It needs one line per entry, with {TABLE_COLUMNS} columns.")
     if table[overflow].notna().any() or table[list(names)].isna().any(axis=None) or (table[names[-1]] == "").any():
         _refuse_wrong_count(path)
     return table[list(names)].astype(object)
