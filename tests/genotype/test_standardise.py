@@ -252,6 +252,8 @@ def test_bad_arrays_are_refused_with_a_reason() -> None:
         standardise(np.array([["a", "b"], ["c", "d"]]))
     with pytest.raises(DataError, match="Column 's'"):
         standardise(pd.DataFrame({"s": ["a", "b"]}))
+    with pytest.raises(DataError, match="same name"):
+        standardise(pd.DataFrame(X, columns=list("aabc")))
     infinite = X.copy()
     infinite[3, 2] = np.inf
     with pytest.raises(NotFiniteError, match="row 3, column 2"):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
-from varmix.formula.frame import select_columns
+from varmix.formula.frame import select_columns, try_frame
 from varmix.typing import Array, Matrix
 
 
@@ -18,19 +17,17 @@ def response_array(y: Any) -> tuple[Array, tuple[str, ...]]:
 
     Raises ShapeError, DataError (not numeric), NotFiniteError (infinity: position).
     """
-    frame = nw.from_native(y, eager_only=True, allow_series=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        table = select_columns(frame.to_native())
+    if try_frame(y) is not None:
+        table = select_columns(y)
         for name in table.columns:
             if table[name].dtype.kind not in "fb":
                 raise DataError(f"Response '{name}' is not numeric. Code it as numbers.")
         values, names = table.to_numpy(dtype=np.float64), tuple(str(name) for name in table.columns)
     else:
-        given = frame.to_native() if isinstance(frame, nw.Series) else y
-        values = _floats(given, "The response")
-        own = str(frame.name) if isinstance(frame, nw.Series) and frame.name else "y"
+        values = _floats(y, "The response")
+        own = getattr(y, "name", None) or "y"
         count = values.shape[1] if values.ndim == 2 else 1
-        names = (own,) if count == 1 else tuple(f"y{number}" for number in range(1, count + 1))
+        names = (str(own),) if count == 1 else tuple(f"y{number}" for number in range(1, count + 1))
     if values.ndim not in (1, 2) or values.size == 0:
         raise ShapeError(f"The response has shape {values.shape}. Give n numbers, or n x r for r responses.")
     if values.ndim == 2 and values.shape[1] == 1:

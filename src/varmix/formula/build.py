@@ -18,7 +18,7 @@ from varmix.formula.alignment import OnMissing
 from varmix.formula.arrays import covariate_array, response_array
 from varmix.formula.design import Design
 from varmix.formula.encode import INTERCEPT, Encoder, encode_table, evaluate
-from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows
+from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows, try_frame
 from varmix.formula.variables import needed_columns
 from varmix.genotype.identifiers import SAMPLE_COLUMNS, sample_table
 from varmix.genotype.source import check_rows
@@ -27,6 +27,8 @@ from varmix.typing import Array, Index, Mask, Matrix
 
 CONSTANT = 8 * float(np.finfo(np.float64).eps)
 """A response whose range is below this share of its size varies by rounding only."""
+PREFIX = "covariate "
+"""Before the names of a covariate table inside its formula, where a column called 1 would be the intercept."""
 IN_SPAN = 1e-10
 """Root mean square distance of the constant from the span of Z (columns scaled to 1) below which it is in the span."""
 
@@ -51,11 +53,11 @@ def design_from_arrays(
     values, response_names = response_array(y)
     total = len(values)
     chosen = _chosen(rows, total)
-    table = None if covariates is None else nw.from_native(covariates, eager_only=True, pass_through=True)
-    if isinstance(table, nw.DataFrame):
+    table = try_frame(covariates)
+    if table is not None:
         frame = select_columns(covariates)
         _check_length(len(frame), total)
-        text = " + ".join(["1" if intercept else "0", *(f"`{name}`" for name in frame.columns)])
+        text = " + ".join(["1" if intercept else "0", *(f"`{PREFIX}{name}`" for name in frame.columns)])
         absent = missing_rows(frame, frame.columns)
     else:
         given = np.empty((total, 0)) if covariates is None else covariates
@@ -63,14 +65,15 @@ def design_from_arrays(
         _check_length(len(Z), total)
         absent = np.asarray(np.isnan(Z).any(axis=1))
     used, sample = _complete(_missing_response(values, on_missing), absent, chosen, on_missing)
-    if isinstance(table, nw.DataFrame):
-        coded = _from_table(Formula(text), take_rows(frame, used), tuple(frame.columns), spare_intercept=intercept)
+    if table is not None:
+        part = take_rows(frame, used)
+        coded = _from_table(Formula(text), part, tuple(frame.columns), spare_intercept=intercept, prefix=PREFIX)
     else:
-        part = np.ascontiguousarray(Z[used])
-        adds = intercept and not has_constant(part)
-        whole = np.column_stack([np.ones(len(part)), part]) if adds else part
+        whole = np.ascontiguousarray(Z[used])
+        adds = intercept and not has_constant(whole)
+        whole = np.column_stack([np.ones(len(whole)), whole]) if adds else whole
         all_names = [INTERCEPT] * adds + covariate_names
-        coded = _Coded(Z=whole, names=all_names, spec=None, variables=(), width=Z.shape[1], adds=adds, skips=False)
+        coded = _Coded(Z=whole, names=all_names, spec=None, variables=(), width=Z.shape[1], adds=adds)
     ids = None if sample_ids is None else sample_table(sample_ids, "the response")
     return _assemble(values[used], response_names, coded, used, ids, sample, total)
 
@@ -124,8 +127,9 @@ class _Coded:
     spec: ModelSpec | None
     variables: tuple[str, ...]
     width: int
-    adds: bool
-    skips: bool
+    adds: bool = False
+    skips: bool = False
+    prefix: str = ""
 
 
 def has_constant(Z: Matrix) -> bool:
@@ -178,13 +182,13 @@ def _responses(side: Any, frame: pd.DataFrame) -> tuple[Array, tuple[str, ...]]:
 
 
 def _from_table(
-    formula: Any, frame: pd.DataFrame, variables: tuple[str, ...], *, spare_intercept: bool = False
+    formula: Any, frame: pd.DataFrame, variables: tuple[str, ...], *, spare_intercept: bool = False, prefix: str = ""
 ) -> _Coded:
-    Z, names, spec = encode_table(formula, frame)
+    Z, names, spec = encode_table(formula, frame, prefix)
     skips = spare_intercept and has_constant(Z[:, 1:])
     if skips:
         Z, names = Z[:, 1:], names[1:]
-    return _Coded(Z=Z, names=names, spec=spec, variables=variables, width=0, adds=False, skips=skips)
+    return _Coded(Z=Z, names=names, spec=spec, variables=variables, width=0, skips=skips, prefix=prefix)
 
 
 def _assemble(
@@ -233,6 +237,7 @@ def _assemble(
             n_columns=coded.width,
             adds_intercept=coded.adds,
             kept=kept + int(coded.skips),
+            prefix=coded.prefix,
         ),
     )
 

@@ -29,7 +29,7 @@ class Encoder:
     """How Z was made: by a formula (`spec`), or by the columns of an array; then `kept` of all columns.
 
     `variables` are the columns a formula needs; `n_columns` the width of the array; `adds_intercept` whether a constant
-    was put before the array's columns.
+    was put before the array's columns; `prefix` stands before the columns' names inside the formula.
     """
 
     spec: ModelSpec | None
@@ -37,6 +37,7 @@ class Encoder:
     n_columns: int
     adds_intercept: bool
     kept: Index
+    prefix: str
 
     def encode(self, new: Any, n: int | None) -> Matrix:
         """Columns for new rows, (m, c). Raises DataError, ShapeError, NotFiniteError."""
@@ -71,17 +72,19 @@ class Encoder:
                 f"New rows need every covariate: '{name}' is missing in row "
                 f"{int(frame[name].isna().to_numpy().argmax())} (counted from 0). Drop such rows first."
             )
-        return encode_table(spec, take_rows(frame, np.arange(len(frame))))[0]
+        complete = take_rows(frame, np.arange(len(frame)))
+        return encode_table(spec, complete, self.prefix)[0]
 
 
-def encode_table(spec: Any, frame: pd.DataFrame) -> tuple[Matrix, list[str], ModelSpec]:
+def encode_table(spec: Any, frame: pd.DataFrame, prefix: str = "") -> tuple[Matrix, list[str], ModelSpec]:
     """Columns (n, c), their names as R writes them, and the spec that encodes further rows the same way.
 
-    `spec` is a formulaic formula or model spec; `frame` has no missing entries. Raises DataError (cannot be evaluated;
-    a level that was not seen), NotFiniteError (a transformed column: which, and where).
+    `spec` is a formulaic formula or model spec; `frame` has no missing entries; inside the formula its columns are
+    called `prefix` and their name. Raises DataError (cannot be evaluated; a level that was not seen), NotFiniteError
+    (a transformed column: which, and where).
     """
-    matrix = evaluate(spec, frame)
-    names = [readable_name(name) for name in matrix.model_spec.column_names]
+    matrix = evaluate(spec, frame.rename(columns=lambda name: prefix + name) if prefix else frame)
+    names = [readable_name(name.removeprefix(prefix)) for name in matrix.model_spec.column_names]
     values = np.array(matrix, dtype=np.float64).reshape(len(frame), len(names))
     refuse_not_finite(values, names, "Transformed columns")
     return values, names, matrix.model_spec

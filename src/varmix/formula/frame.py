@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -11,6 +11,15 @@ import pandas as pd
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
 from varmix.typing import Index, Mask
+
+
+def try_frame(data: Any) -> nw.DataFrame[Any] | None:
+    """A data frame of any kind, or None for what is not one. Raises DataError for two columns of the same name."""
+    try:
+        frame = nw.from_native(data, eager_only=True, allow_series=True, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise DataError("The data have two columns of the same name. Give every column its own name.") from error
+    return frame if isinstance(frame, nw.DataFrame) else None
 
 
 def column_names(data: Any) -> list[str]:
@@ -25,8 +34,8 @@ def select_columns(data: Any, names: Iterable[str] | None = None) -> pd.DataFram
     that is neither numbers nor text), NotFiniteError (infinity: column and row).
     """
     frame = _frame(data)
-    chosen = list(frame.columns) if names is None else list(names)
-    columns = {name: _column(frame[name], name) for name in chosen}
+    given = {str(name): series for name, series in zip(frame.columns, frame.iter_columns(), strict=True)}
+    columns = {name: _column(cast("nw.Series[Any]", given[name]), name) for name in (given if names is None else names)}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
 
@@ -58,11 +67,9 @@ def _frame(data: Any) -> nw.DataFrame[Any]:
         try:
             data = pd.DataFrame(dict(data))
         except ValueError as error:
-            raise ShapeError(
-                f"The columns given do not make a table: {error}. Give columns of the same length."
-            ) from error
-    frame = nw.from_native(data, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
+            raise ShapeError(f"The columns do not make a table: {error}. Give columns of the same length.") from error
+    frame = try_frame(data)
+    if frame is None:
         raise DataError(f"A formula needs a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}.")
     return frame
 

@@ -60,13 +60,15 @@ def read_table(
     ids = {"FID": family, "IID": columns["IID"]}
     _refuse_empty_ids(ids, path, lines)
     refuse_duplicates(pd.DataFrame(ids, dtype=object), path.name)
-    values = {}
+    values: dict[str, pd.Series] = {}
     for name in names[first:]:
         allowed = kind == "covariate" or name in categorical
         column = _convert(columns[name], name, path, lines, allow_text=allowed, force_text=name in categorical)
         is_number = column.dtype == np.float64
-        values[name] = _treat_minus_nine(column, name, path, minus_nine_is_missing) if is_number else column
-    return pd.DataFrame({**ids, **values})
+        values[name] = pd.Series(
+            _treat_minus_nine(column, name, path, minus_nine_is_missing) if is_number else column, dtype=column.dtype
+        )
+    return pd.concat([pd.DataFrame(ids, dtype=object), pd.DataFrame(values)], axis=1)
 
 
 def _read_cells(path: Path, header: bool) -> tuple[list[str], list[int], list[list[str]]]:

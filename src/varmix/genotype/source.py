@@ -212,11 +212,14 @@ def check_rows(rows: Any, n_samples: int, name: str) -> Index | None:
 def _numeric_array(X: Any, name: str) -> tuple[np.ndarray[Any, Any], list[str] | None]:
     own_names = None
     if not isinstance(X, np.ndarray):
-        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        try:
+            frame = nw.from_native(X, eager_only=True, pass_through=True)
+        except nw.exceptions.DuplicateError as error:
+            raise DataError(f"Design '{name}' has two columns of the same name: {error}. Rename one.") from error
         if isinstance(frame, nw.DataFrame):
             own_names = [str(column) for column in frame.columns]
-            for column in frame.columns:
-                kind = frame[column].dtype
+            for column, series in zip(frame.columns, frame.iter_columns(), strict=True):
+                kind = series.dtype
                 if not (kind.is_numeric() or kind == nw.Boolean):
                     raise DataError(f"Column '{column}' of design '{name}' holds {kind}, not numbers. Encode it first.")
             X = frame.to_numpy()
