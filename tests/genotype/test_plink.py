@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -66,6 +67,12 @@ def test_a_file_gives_the_bits_of_the_same_array(
     np.testing.assert_array_equal(from_file.kept, from_array.kept)
     np.testing.assert_array_equal(from_file.array(), from_array.array())
     assert from_file.counts == from_array.counts
+
+
+def test_a_design_from_a_file_travels_to_other_processes(tmp_path: Path) -> None:
+    prefix, _ = written(tmp_path, 31, 20)
+    design = standardise(open_plink(prefix))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(design)).array(), design.array())
 
 
 def test_apply_turns_alleles_that_are_listed_the_other_way_round(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -190,6 +192,18 @@ def test_products_agree_with_the_array(order: str, held: bool, monkeypatch: pyte
     np.testing.assert_allclose(design.cross_with(other), X.T @ other.array(), atol=1e-11)
 
 
+def test_the_gram_needs_no_second_square_matrix() -> None:
+    n = 1500
+    design = standardise(counts(n, 16))
+    K = np.zeros((n, n))
+    tracemalloc.start()
+    design.gram_into(K)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # One tile of the mirror is 512 x 512 at most, a ninth of this matrix; a second matrix would be all of it.
+    assert peak < K.nbytes / 2
+
+
 def test_gram_with_relates_two_samples_on_the_same_columns() -> None:
     design = standardise(counts(30, 12))
     new = design.apply(counts(9, 12, seed=5))
@@ -233,6 +247,8 @@ def test_integers_booleans_and_data_frames_are_designs() -> None:
     polars = pytest.importorskip("polars")
     np.testing.assert_array_equal(standardise(polars.DataFrame(X)).array(), expected)
     assert standardise(X > 0).n == 20
+    truths = pd.DataFrame({"a": pd.array([True, None, False], dtype="boolean"), "b": [1.0, 2.0, 3.0]})
+    np.testing.assert_array_equal(standardise(truths).array(), standardise([[1, 1], [np.nan, 2], [0, 3]]).array())
 
 
 def test_the_input_is_never_changed() -> None:

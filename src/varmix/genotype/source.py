@@ -222,7 +222,8 @@ def _numeric_array(X: Any, name: str) -> tuple[np.ndarray[Any, Any], list[str] |
                 kind = series.dtype
                 if not (kind.is_numeric() or kind == nw.Boolean):
                     raise DataError(f"Column '{column}' of design '{name}' holds {kind}, not numbers. Encode it first.")
-            X = frame.to_numpy()
+            truths = [column for column in frame.columns if frame.schema[column] == nw.Boolean]
+            X = frame.with_columns(nw.col(*truths).cast(nw.Int8)).to_numpy() if truths else frame.to_numpy()
     values = np.asarray(X)
     if values.ndim != 2:
         raise ShapeError(
