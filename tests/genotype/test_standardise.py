@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varmix.errors import AlignmentError, DataError, NotFiniteError, OptionError, ShapeError
-from varmix.genotype import ArraySource, SourceSlice, StandardisedDesign, standardise
+from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
+from varmix.genotype import ArraySource, RecordedSource, SourceSlice, StandardisedDesign, standardise
 
 ROUNDING = 1e-12
 """Sums over a few hundred standardised entries: machine precision times their number, with room."""
@@ -322,6 +323,16 @@ def test_apply_uses_the_training_centre_and_scale() -> None:
     np.testing.assert_array_equal(design.apply(X).array(), design.array())
     with pytest.raises(AlignmentError, match="7 columns"):
         design.apply(new[:, :7])
+
+
+def test_a_recorded_source_is_enough_to_apply_a_standardisation() -> None:
+    X, new = pd.DataFrame(counts(50, 4), columns=list("abcd")), pd.DataFrame(counts(7, 4, seed=1), columns=list("dcba"))
+    design = standardise(X)
+    source = RecordedSource(name="saved", n_variants=4, variants=design.source.variants)
+    saved = replace(design, source=source, rows=None, held=None)
+    np.testing.assert_array_equal(saved.apply(new).array(), design.apply(new).array())
+    with pytest.raises(NotAvailableError, match="'saved'"):
+        saved.array()
 
 
 def test_apply_finds_variants_by_name() -> None:

@@ -37,7 +37,7 @@ class Encoder:
     n_columns: int
     adds_intercept: bool
     kept: Index
-    prefix: str
+    prefix: str = ""
 
     def encode(self, new: Any, n: int | None) -> Matrix:
         """Columns for new rows, (m, c). Raises DataError, ShapeError, NotFiniteError."""

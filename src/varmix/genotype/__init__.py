@@ -6,7 +6,7 @@ from varmix.genotype.annotation import AnnotationMatch, match_annotation, read_a
 from varmix.genotype.design import Reference, Scaling, StandardisedDesign
 from varmix.genotype.plink import PlinkSource, open_plink
 from varmix.genotype.relationship import RelationshipMatrix, read_grm, write_grm
-from varmix.genotype.source import ArraySource, GenotypeSource, SourceSlice, as_source
+from varmix.genotype.source import ArraySource, GenotypeSource, RecordedSource, SourceSlice, as_source
 from varmix.genotype.standardisation import standardise
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "ArraySource",
     "GenotypeSource",
     "PlinkSource",
+    "RecordedSource",
     "Reference",
     "RelationshipMatrix",
     "Scaling",

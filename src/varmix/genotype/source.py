@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, DataError, NotFiniteError, OptionError, ShapeError
+from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
 from varmix.genotype.identifiers import VARIANT_COLUMNS, sample_table
 from varmix.typing import Index, Matrix
 
@@ -178,6 +179,38 @@ class SourceSlice:
     def read_at(self, rows: Index | None, columns: Index) -> Matrix:
         """See GenotypeSource."""
         return self._source.read_at(rows, self._columns[columns])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedSource:
+    """What is known of a source whose values are no longer at hand: enough to apply its standardisation to new rows."""
+
+    name: str
+    n_variants: int
+    variants: pd.DataFrame | None
+
+    @property
+    def n_samples(self) -> int:
+        """No rows are kept."""
+        return 0
+
+    @property
+    def sample_ids(self) -> None:
+        """Not kept."""
+        return None
+
+    def read(self, rows: Index | None, start: int, stop: int) -> Matrix:
+        """Raises NotAvailableError."""
+        raise self._unavailable()
+
+    def read_at(self, rows: Index | None, columns: Index) -> Matrix:
+        """Raises NotAvailableError."""
+        raise self._unavailable()
+
+    def _unavailable(self) -> NotAvailableError:
+        return NotAvailableError(
+            f"Only the variants of '{self.name}' were kept, not its genotypes. Apply the design to the data again."
+        )
 
 
 def as_source(data: Any, name: str = "design") -> GenotypeSource:
