@@ -69,6 +69,13 @@ class BandShifted:
         native.solve_band_into(self._factor, out)
         return like(out, B)
 
+    def correlate(self, z: Vector) -> Vector:
+        """L z, shape (m,), L the band Cholesky factor."""
+        out = self._factor[0] * z
+        for below in range(1, min(self._factor.shape)):
+            out[below:] += self._factor[below, :-below] * z[:-below]
+        return out
+
     @cached_property
     def _traces(self) -> _Traces:
         """First and second derivative of log|M| in b, from the pivots S of M's block Cholesky factor. [VC-5]

@@ -30,6 +30,10 @@ class Shifted(Protocol):
         """M^-1 B as a new array, for B of shape (m, r) or (m,)."""
         ...
 
+    def correlate(self, z: Vector) -> Vector:
+        """L z, shape (m,), for a fixed L with M = L L': turns white noise into noise of covariance M."""
+        ...
+
 
 @runtime_checkable
 class Reduction(Protocol):

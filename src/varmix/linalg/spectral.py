@@ -81,3 +81,7 @@ class SpectralShifted:
     def solve(self, B: Matrix) -> Matrix:
         """M^-1 B as a new array, for B of shape (m, r) or (m,)."""
         return like(own_columns(B, self.spectrum.values.size) / self.spectrum.values[:, None], B)
+
+    def correlate(self, z: Vector) -> Vector:
+        """M^(1/2) z, shape (m,)."""
+        return np.asarray(np.sqrt(self.spectrum.values) * z)

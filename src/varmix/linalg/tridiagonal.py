@@ -107,3 +107,10 @@ class TridiagonalShifted:
         out = own_columns(B, self.pivots.size)
         native.solve_tridiagonal_into(self.pivots, self.multipliers, out)
         return like(out, B)
+
+    def correlate(self, z: Vector) -> Vector:
+        """L D^(1/2) z, shape (m,)."""
+        scaled = np.sqrt(self.pivots) * z
+        out = scaled.copy()
+        out[1:] += self.multipliers * scaled[:-1]
+        return out

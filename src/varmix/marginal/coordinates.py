@@ -34,8 +34,12 @@ class Coordinates(Protocol):
         """Rotate a response of n rows."""
         ...
 
-    def to_rows(self, complement: Vector, rest: Vector) -> Vector:
-        """Rotate block A back to n rows, with block U at 0."""
+    def to_rows(self, fixed: Vector, complement: Vector, rest: Vector) -> Vector:
+        """Rotate blocks U and A back to n rows."""
+        ...
+
+    def columns_from_rows(self, values: Matrix) -> tuple[Matrix, Matrix]:
+        """Blocks U (c, r) and A (system.size, r) of an n x r matrix that lies in the span of covariates and kernels."""
         ...
 
 
@@ -57,9 +61,15 @@ class Wide:
         rotated, columns = _turned(self.basis.rotate_into, y), self.basis.columns
         return Rotated(fixed=rotated[:columns], complement=self.system.rotate(rotated[columns:]), rest=np.zeros(0))
 
-    def to_rows(self, complement: Vector, rest: Vector) -> Vector:
-        """Rotate block A back to n rows."""
-        return _turned(self.basis.rotate_back_into, np.concatenate([np.zeros(self.basis.columns), self.system.rotate_back(complement)]))
+    def to_rows(self, fixed: Vector, complement: Vector, rest: Vector) -> Vector:
+        """Rotate blocks U and A back to n rows."""
+        return _turned(self.basis.rotate_back_into, np.concatenate([fixed, self.system.rotate_back(complement)]))
+
+    def columns_from_rows(self, values: Matrix) -> tuple[Matrix, Matrix]:
+        """Blocks U and A of the columns."""
+        rotated = np.array(values, dtype=np.float64, order="F")
+        self.basis.rotate_into(rotated)
+        return rotated[: self.basis.columns], self.system.rotate(rotated[self.basis.columns :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +90,21 @@ class Narrow:
         complement = self.system.rotate(np.append(below[:width], length))
         return Rotated(fixed=rotated[:columns], complement=complement, rest=rest)
 
-    def to_rows(self, complement: Vector, rest: Vector) -> Vector:
-        """Rotate block A back to n rows."""
+    def to_rows(self, fixed: Vector, complement: Vector, rest: Vector) -> Vector:
+        """Rotate blocks U and A back to n rows."""
         within = self.system.rotate_back(complement)
         below = _turned(self._inner_back_into, np.concatenate([within[:-1], within[-1] * rest]))
-        return _turned(self.basis.rotate_back_into, np.concatenate([np.zeros(self.basis.columns), below]))
+        return _turned(self.basis.rotate_back_into, np.concatenate([fixed, below]))
+
+    def columns_from_rows(self, values: Matrix) -> tuple[Matrix, Matrix]:
+        """Blocks U and A of the columns; what lies outside the designs is 0 by assumption."""
+        rotated = np.array(values, dtype=np.float64, order="F")
+        self.basis.rotate_into(rotated)
+        below = np.array(rotated[self.basis.columns :], order="F")
+        self._inner_into(below)
+        below = below[: self.inner.coefficients.shape[0] + 1]
+        below[-1] = 0.0
+        return rotated[: self.basis.columns], self.system.rotate(below)
 
     def _inner_into(self, right: Matrix) -> None:
         self.inner.multiply_into(right, transpose=True)

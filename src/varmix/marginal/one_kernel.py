@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from varmix.errors import NotAvailableError
 from varmix.linalg.reduction import Reduction, Shifted
 from varmix.typing import Matrix, Square, Vector
 
@@ -144,4 +145,7 @@ class OneKernel:
 
     def draw(self, variances: Vector, rng: np.random.Generator) -> Vector:
         """One draw from N(0, V)."""
-        return self.reduction.draw(float(variances[0]), float(variances[1]), rng)
+        shifted = self.reduction.shifted(float(variances[0]), float(variances[1]))
+        if shifted is None:
+            raise NotAvailableError("V is not positive definite at these variances, so nothing can be drawn from it.")
+        return shifted.correlate(rng.standard_normal(self.size))

@@ -84,6 +84,10 @@ class Piece:
         """The same system with another response."""
         return replace(self, response=response)
 
+    def with_complement(self, complement: Vector) -> Piece:
+        """The same system with another block A (a draw from the model); block U and the rest are unknown and 0."""
+        return self.with_response(Rotated(fixed=np.zeros(self.columns), complement=complement, rest=np.zeros(0)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:

@@ -1,0 +1,53 @@
+"""Variance components and mixtures with hidden normal effects: one loop fits them, one result reports them.
+
+Names are loaded when first used, so that `import varmix` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from varmix.api import variance_components
+    from varmix.genotype import ArraySource, RelationshipMatrix, open_plink, read_grm, split_by_annotation, write_grm
+    from varmix.iteration import Status
+    from varmix.results import Fit, load
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "variance_components": "varmix.api",
+    "ArraySource": "varmix.genotype",
+    "RelationshipMatrix": "varmix.genotype",
+    "open_plink": "varmix.genotype",
+    "read_grm": "varmix.genotype",
+    "split_by_annotation": "varmix.genotype",
+    "write_grm": "varmix.genotype",
+    "Status": "varmix.iteration",
+    "Fit": "varmix.results",
+    "load": "varmix.results",
+}
+
+__all__ = [
+    "ArraySource",
+    "Fit",
+    "RelationshipMatrix",
+    "Status",
+    "load",
+    "open_plink",
+    "read_grm",
+    "split_by_annotation",
+    "variance_components",
+    "write_grm",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'varmix' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__", "errors"])

@@ -1,0 +1,74 @@
+"""A fit as text for a terminal."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from varmix.results.fit import Fit
+
+WIDTH = 100
+TITLES = {
+    "components": "Variance components",
+    "proportions": "Proportions of variance",
+    "coefficients": "Fixed effects",
+    "shares": "Shares",
+}
+
+
+def summary(fit: Fit) -> str:
+    """Headline, status with advice, certificate, tables, and what was dropped."""
+    facts = fit.report.facts
+    lines = [headline(fit), ""]
+    for name, title in TITLES.items():
+        if name in fit.report.tables:
+            lines += [title, textwrap.indent(as_text(fit.table(name)), "  "), ""]
+    lines += textwrap.wrap(f"{fit.status.name}: {fit.status.advice}", WIDTH)
+    lines += textwrap.wrap(certificate_line(fit), WIDTH)
+    lines += [f"Algebra: {facts['algebra']}."] if "algebra" in facts else []
+    lines += [textwrap.fill(f"Note: {note}", WIDTH) for note in facts.get("warnings", [])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def headline(fit: Fit) -> str:
+    """Model, method, criterion, size and log-likelihood."""
+    facts = fit.report.facts
+    names = {"reml": "REML", "ml": "ML", "moments": "moments"}
+    likelihood = facts["log_likelihood"]
+    told = f"log-likelihood {likelihood:.6f}" if math.isfinite(likelihood) else "no log-likelihood at this estimate"
+    return (
+        f"{str(facts['model']).capitalize()} of {facts['response']} by {facts['method']} "
+        f"({names.get(facts['criterion'], facts['criterion'])}): n = {facts['n']:,}, {told}"
+    )
+
+
+def certificate_line(fit: Fit) -> str:
+    """How far from the optimum the fit ended, and after how many steps."""
+    facts, certificate = fit.report.facts, fit.certificate
+    if not math.isfinite(certificate.newton_decrement):
+        return "Solved in closed form."
+    finished = ""
+    if facts["finished_by"] != facts["scheme"]:
+        finished = f", finished by {facts['finished_by']}"
+    return (
+        f"{facts['steps']} steps, {facts['evaluations']} evaluations{finished}; {certificate.newton_decrement:.1e} "
+        f"standard errors from the optimum, projected gradient {certificate.projected_gradient:.1e}."
+    )
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """A data frame with six significant digits; an index that only counts is left out."""
+    shown = table.copy()
+    for column in shown.columns:
+        shown[column] = [_cell(value) for value in shown[column]]
+    return str(shown.to_string(index=not isinstance(table.index, pd.RangeIndex)))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return "" if value is None else str(value)

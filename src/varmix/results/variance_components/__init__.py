@@ -1,0 +1,1 @@
+"""What a fit of variance components reports."""

@@ -1,0 +1,137 @@
+"""Confidence intervals, profiles and tests of variances and proportions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from varmix.errors import NotAvailableError, OptionError
+from varmix.inference.bootstrap import Bootstrap, parametric_bootstrap
+from varmix.inference.likelihood_ratio import (
+    LikelihoodRatio,
+    chi_bar_weights,
+    efficient_information,
+    likelihood_ratio,
+)
+from varmix.inference.profile import Profile, profile_interval
+from varmix.inference.proportion import proportion_covariance, proportions
+from varmix.inference.wald import wald_interval
+from varmix.models.linear.climb import Climb
+from varmix.models.linear.params import VarianceParams
+from varmix.models.linear.statistics import summarise_linear
+from varmix.results.variance_components.estimates import Estimates
+from varmix.results.variance_components.restricted import Restricted
+from varmix.typing import Vector
+
+Of = Literal["variance", "proportion"]
+
+
+class Intervals:
+    """Intervals at an optimum; `estimates` must be that of a likelihood fit."""
+
+    def __init__(self, estimates: Estimates, log_likelihood: float) -> None:
+        self.estimates = estimates
+        self.log_likelihood = log_likelihood
+        """In internal units."""
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.estimates.model.names
+
+    def scale(self, of: Of) -> tuple[Vector, Vector, Vector]:
+        """Estimate, standard error (internal units) and factor to the user's units, each of shape (K,)."""
+        estimates, traces = self.estimates, self.estimates.model.traces
+        covariance = estimates.covariance()
+        if of == "variance":
+            return estimates.variances, np.sqrt(covariance.diagonal()), estimates.outward
+        if of != "proportion":
+            raise OptionError(f"of={of!r} is not known. Use 'variance' or 'proportion'.")
+        spread = proportion_covariance(estimates.variances, traces, covariance)
+        share = proportions(estimates.variances, traces)
+        return share, np.sqrt(spread.diagonal()), np.ones(len(share))
+
+    def wald(self, component: int, of: Of, level: float) -> tuple[float, float]:
+        """Estimate -+ quantile x standard error, cut to the parameter space."""
+        estimate, error, factor = self.scale(of)
+        upper = 1.0 if of == "proportion" else np.inf
+        ends = wald_interval(estimate[component], error[component], level=level, lower=0.0, upper=upper)
+        return float(ends[0] * factor[component]), float(ends[1] * factor[component])
+
+    def profile(self, component: int, of: Of, level: float) -> tuple[float, float]:
+        """By profile likelihood: right at the boundary, where it is one-sided."""
+        factor = self.scale(of)[2][component]
+        lower, upper = profile_interval(self.profiled(component, of), level=level)
+        return lower * factor, upper * factor
+
+    def profiled(self, component: int, of: Of) -> Profile:
+        """The profile log-likelihood in internal units."""
+        estimate, error, _ = self.scale(of)
+        restricted = Restricted(self.estimates.model, self.estimates.variances)
+        single = of == "proportion" and len(estimate) == 1
+        if single:
+            raise NotAvailableError("The only component has all the variance: its proportion is 1 by definition.")
+        hold = restricted.with_variance if of == "variance" else restricted.with_proportion
+        step = float(error[component])
+        if not np.isfinite(step) or step == 0.0:
+            step = self._typical_step(component, of)
+        return Profile(
+            estimate=float(estimate[component]),
+            maximum=self.log_likelihood,
+            log_likelihood=lambda value: hold(component, value),
+            lower=0.0,
+            upper=1.0 if of == "proportion" else np.inf,
+            step=step,
+        )
+
+    def _typical_step(self, component: int, of: Of) -> float:
+        """A standard error as if the component at the boundary were inside and the others known."""
+        information = float(self.estimates.information()[component, component])
+        step = 1.0 / np.sqrt(information) if information > 0.0 else 1.0
+        traces = self.estimates.model.traces
+        total = float((self.estimates.variances * traces).sum())
+        return float(step if of == "variance" else min(0.5, step * traces[component] / total))
+
+    def path(self, component: int, of: Of, points: int, reach: float) -> pd.DataFrame:
+        """Profile log-likelihood relative to its maximum on a grid `reach` likelihood-ratio units of 1.92 wide."""
+        profile = self.profiled(component, of)
+        level = float(np.clip(1.0 - np.exp(-3.0 * reach), 0.5, 0.999999))
+        lower, upper = profile_interval(profile, level=level)
+        upper = upper if np.isfinite(upper) else profile.estimate + 10.0 * profile.step
+        values = np.unique(np.append(np.linspace(lower, upper, points), profile.estimate))
+        drops = np.array([profile.log_likelihood(float(value)) - profile.maximum for value in values])
+        factor = self.scale(of)[2][component]
+        return pd.DataFrame({"value": values * factor, "log_likelihood": np.minimum(drops, 0.0)})
+
+    def test(self, tested: tuple[str, ...]) -> LikelihoodRatio:
+        """Likelihood-ratio test that these variances are all 0, with the chi-bar-square null."""
+        components = [self._names.index(name) for name in tested]
+        if len(components) == len(self._names):
+            raise OptionError("All components cannot be 0 at once: leave at least one out of the test.")
+        null, at = Restricted(self.estimates.model, self.estimates.variances).without(components)
+        if not np.isfinite(null):
+            return likelihood_ratio(self.log_likelihood, -np.inf, np.array([0.0, 1.0]), tested)
+        model = self.estimates.model
+        information = summarise_linear(model.piece, at, model.criterion, expected=True).expected_information
+        assert information is not None
+        free = [k for k in range(len(at)) if k not in components and at[k] > 0.0]
+        weights = chi_bar_weights(efficient_information(information, components, free))
+        return likelihood_ratio(self.log_likelihood, null, weights, tested)
+
+    def bootstrap(self, replicates: int, rng: np.random.Generator) -> Bootstrap:
+        """Refit draws from the fitted model; statistics are all variances, then all proportions."""
+        estimates, model = self.estimates, self.estimates.model
+        start = np.maximum(estimates.variances, 1e-3 * estimates.variances.max())
+        climb = Climb(criterion=model.criterion)
+
+        def replicate(generator: np.random.Generator) -> Vector:
+            draw = model.piece.system.draw(estimates.variances, generator)
+            outcome = climb.run([model.piece.with_complement(draw)], VarianceParams(start))
+            values = outcome.params.values if outcome.status.arrived else np.full(len(start), np.nan)
+            return np.concatenate([values * estimates.outward, proportions(values, model.traces)])
+
+        names = (*self._names, *(f"proportion of {name}" for name in self._names))
+        return parametric_bootstrap(replicate, names, replicates, rng)
+
+

@@ -1,0 +1,51 @@
+"""The path of a fit and its starts as tables, in the units of the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from varmix.iteration import Outcome
+from varmix.iteration.starts import SAME_OPTIMUM
+from varmix.models.linear.model import VarianceComponents
+
+if TYPE_CHECKING:
+    from varmix.results.variance_components.report import Estimation
+
+
+def progress_table(model: VarianceComponents, outcome: Outcome[Any, Any]) -> pd.DataFrame:
+    """One row per step: scheme, evaluations so far, log-likelihood, certificate, and each variance."""
+    rows = []
+    for number, step in enumerate(outcome.progress.steps):
+        row = {
+            "step": number,
+            "scheme": step.scheme,
+            "evaluations": step.evaluations,
+            "log_likelihood": model.log_likelihood_outward(step.objective),
+            "projected_gradient": step.certificate.projected_gradient,
+            "newton_decrement": step.certificate.newton_decrement,
+        }
+        rows.append(row | dict(zip(model.names, model.units.outward(step.vector), strict=True)))
+    return pd.DataFrame(rows)
+
+
+def starts_table(model: VarianceComponents, estimation: Estimation) -> pd.DataFrame:
+    """One row per start: where it began and ended, how, and whether it reached the best."""
+    if estimation.starts is None:
+        return pd.DataFrame()
+    best = max(run.outcome.objective for run in estimation.starts.runs)
+    rows = []
+    for number, run in enumerate(estimation.starts.runs):
+        begin, end = model.units.outward(run.begin.vector()), model.units.outward(run.outcome.params.vector())
+        row = {
+            "start": number,
+            "status": run.outcome.status.name,
+            "log_likelihood": model.log_likelihood_outward(run.outcome.objective),
+            "reached_best": bool(run.outcome.objective >= best - SAME_OPTIMUM),
+            "steps": len(run.outcome.progress.steps) - 1,
+            "seconds": run.seconds,
+        }
+        row |= {f"{name} (start)": value for name, value in zip(model.names, begin, strict=True)}
+        rows.append(row | {f"{name} (end)": value for name, value in zip(model.names, end, strict=True)})
+    return pd.DataFrame(rows)
