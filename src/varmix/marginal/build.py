@@ -15,7 +15,7 @@ import numpy as np
 from varmix.genotype.design import StandardisedDesign
 from varmix.linalg.band import BandReduction
 from varmix.linalg.definite import check_covariance
-from varmix.linalg.householder import CovariateBasis
+from varmix.linalg.householder import CovariateBasis, mirror_lower_into
 from varmix.linalg.reduce import reduce_in_place
 from varmix.linalg.reflector import BlockReflector
 from varmix.linalg.symmetric import check_reduction_not_indefinite
@@ -52,8 +52,8 @@ def build_structure(covariates: Matrix, kernels: Kernels, *, eigenvectors: bool 
     width = sum(design.p for design in kernels.designs)
     if kernels.designs and not kernels.matrices and width < basis.rows - basis.columns:
         return _narrow(basis, kernels, eigenvectors)
-    blocks = [_block(basis, _gram(design, basis.rows), design.p) for design in kernels.designs]
-    blocks += [_block(basis, kernel, basis.rows) for kernel in kernels.matrices]
+    blocks = [_block(basis, _lower_gram(design, basis.rows), design.p) for design in kernels.designs]
+    blocks += [_block(basis, np.asfortranarray(kernel), basis.rows) for kernel in kernels.matrices]
     system, algebra = _system([block.complement for block in blocks], kernels.names, basis.rows - basis.columns, eigenvectors)
     cross = [system.rotate(block.cross) for block in blocks]
     return _structure(basis, blocks, cross, system, Wide(basis, system), algebra)
@@ -61,33 +61,33 @@ def build_structure(covariates: Matrix, kernels: Kernels, *, eigenvectors: bool 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
-    """One kernel in the covariates' basis, divided by `unit`."""
+    """One kernel in the covariates' basis, divided by `unit`; of `complement` the lower triangle counts."""
 
     corner: Square
     cross: Matrix
     complement: Square
     unit: float
     effects: int
-
-    @property
-    def projected_trace(self) -> float:
-        return float(self.complement.diagonal().sum()) * self.unit
+    projected_trace: float
+    """`tr(M K)` in the user's units; taken before the reduction overwrites `complement`."""
 
 
-def _gram(design: StandardisedDesign, rows: int) -> Square:
+def _lower_gram(design: StandardisedDesign, rows: int) -> Square:
     kernel = np.zeros((rows, rows), order="F")
-    design.gram_into(kernel)
+    design.lower_gram_into(kernel)
     return kernel
 
 
 def _block(basis: CovariateBasis, kernel: Square, effects: int) -> _Block:
+    """Only the lower triangle of `kernel` (Fortran order) is read, and only that of `complement` is right."""
     columns = basis.columns
     unit = power_of_two(float(np.abs(kernel.diagonal()).mean()))
     if unit != 1.0:
         kernel /= unit
-    basis.rotate_symmetric_into(kernel)
+    basis.rotate_lower_into(kernel)
+    corner = np.tril(kernel[:columns, :columns])
     return _Block(
-        corner=kernel[:columns, :columns].copy(),
+        corner=corner + np.tril(corner, -1).T,
         cross=kernel[columns:, :columns].copy(),
         complement=kernel[columns:, columns:],
         unit=unit,
@@ -116,6 +116,7 @@ def _narrow(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Stru
                 complement=kernel,
                 unit=unit,
                 effects=design.p,
+                projected_trace=float(kernel.trace()) * unit,
             )
         )
         start += design.p
@@ -129,14 +130,16 @@ def _narrow(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Stru
 def _system(complements: list[Square], names: list[str], size: int, eigenvectors: bool) -> tuple[System, str]:
     """The system of the kernels in block A; the single kernel's buffer is reduced in place."""
     if len(complements) == 1:
-        kernel = complements[0]
-        trace, square = float(kernel.trace()), float(np.einsum("ij,ij->", kernel, kernel))
-        reduction = reduce_in_place(kernel, vectors=eigenvectors)
+        reduction = reduce_in_place(complements[0], vectors=eigenvectors)
         check_reduction_not_indefinite(reduction, names[0])
         at_hand = not isinstance(reduction, BandReduction)
-        system = OneKernel(reduction=reduction, trace=trace, square=square, has_eigenvalues=at_hand)
-        return system, "one kernel, reduced once: every evaluation is linear in its size"
+        return (
+            OneKernel(reduction=reduction, has_eigenvalues=at_hand),
+            "one kernel, reduced once: every evaluation is linear in its size",
+        )
     contiguous = tuple(np.asfortranarray(complement) for complement in complements)
+    for kernel in contiguous:
+        mirror_lower_into(kernel)
     for name, kernel in zip(names, contiguous, strict=True):
         check_covariance(kernel, name)
     return DenseKernels(contiguous, size), f"{len(complements)} kernels: dense Cholesky factor per evaluation"
