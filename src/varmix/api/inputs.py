@@ -32,8 +32,11 @@ class Inputs:
     standardised: tuple[StandardisedDesign, ...]
     kernels: tuple[Square, ...]
     """Fresh n x n arrays that may be overwritten."""
-    sample: pd.DataFrame
-    """Columns `what`, `cause`, `count`."""
+    alignment: Alignment | None
+
+    def sample(self) -> pd.DataFrame:
+        """What was used and lost: columns `what`, `cause`, `count`."""
+        return _sample_table(self.design, self.alignment, self.terms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,8 +99,7 @@ def gather(
         Term(name=item.name, kind="kernel" if item.source is None else "design", design=by_name.get(item.name))
         for item in named
     )
-    sample = _sample_table(design, alignment, terms)
-    return Inputs(design=design, terms=terms, standardised=standardised, kernels=matrices, sample=sample)
+    return Inputs(design=design, terms=terms, standardised=standardised, kernels=matrices, alignment=alignment)
 
 
 def _named(designs: Mapping[str, Any] | None, kernels: Mapping[str, Any] | None) -> list[_Named]:

@@ -116,9 +116,13 @@ class StandardisedDesign:
                 f"float64 array of shape ({self.n}, {self.n})."
             )
         fortran = K if K.flags.f_contiguous else K.T
-        for _, block in self.blocks(tick):
-            add_gram_into(fortran, block)
+        self.lower_gram_into(fortran, tick)
         mirror_lower_into(fortran)
+
+    def lower_gram_into(self, K: Square, tick: Tick | None = None) -> None:
+        """Add the lower triangle of XX' to that of the (n, n) float64 buffer in Fortran order; the upper stays as it is."""
+        for _, block in self.blocks(tick):
+            add_gram_into(K, block)
 
     def cross(self, B: Array, tick: Tick | None = None) -> Array:
         """X'B: (p,) for B (n,), (p, m) for B (n, m). Raises ShapeError."""

@@ -74,6 +74,16 @@ class BandReduction:
         """Largest absolute diagonal entry of T: a lower bound of the spectral norm of A."""
         return float(np.abs(self.band.entries[0]).max(initial=0.0))
 
+    @property
+    def trace(self) -> float:
+        """tr A."""
+        return float(self.band.entries[0].sum())
+
+    @property
+    def square(self) -> float:
+        """tr A^2."""
+        return float(2.0 * (self.band.entries**2).sum() - (self.band.entries[0] ** 2).sum())
+
     def rotate(self, B: Matrix) -> Matrix:
         """Q'B as a new array, for B of shape (m, r) or (m,)."""
         out = own_columns(B, self.size)

@@ -60,12 +60,16 @@ class CovariateBasis:
 
     def rotate_symmetric_into(self, K: Square) -> None:
         """K (n x n, symmetric, rows or columns consecutive) becomes H'KH, exactly symmetric, in O(n^2 c)."""
+        self.rotate_lower_into(K)
+        mirror_lower_into(square_view(K))
+
+    def rotate_lower_into(self, K: Square) -> None:
+        """As `rotate_symmetric_into` for the triangle below the diagonal of the column-wise view of K, the one read."""
         view = square_view(K)
         if view.shape[0] != self.rows:
             raise ShapeError(f"a kernel of order {view.shape[0]} for covariates with {self.rows} rows.")
         if self.columns:
             self._reflector.rotate_symmetric_into(view)
-        mirror_lower_into(view)
 
 
 def mirror_lower_into(A: Square) -> None:

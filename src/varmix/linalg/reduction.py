@@ -54,6 +54,16 @@ class Reduction(Protocol):
         """Largest absolute diagonal entry of T: a lower bound of the spectral norm of A."""
         ...
 
+    @property
+    def trace(self) -> float:
+        """tr A."""
+        ...
+
+    @property
+    def square(self) -> float:
+        """tr A^2."""
+        ...
+
     def rotate(self, B: Matrix) -> Matrix:
         """Q'B as a new array, for B of shape (m, r) or (m,)."""
         ...

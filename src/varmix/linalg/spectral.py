@@ -38,6 +38,16 @@ class SpectralReduction:
         """The spectral norm of A."""
         return float(np.abs(self.eigenvalues).max(initial=0.0))
 
+    @property
+    def trace(self) -> float:
+        """tr A."""
+        return float(self.eigenvalues.sum())
+
+    @property
+    def square(self) -> float:
+        """tr A^2."""
+        return float(self.eigenvalues @ self.eigenvalues)
+
     def rotate(self, B: Matrix) -> Matrix:
         """Q'B as a new array, for B of shape (m, r) or (m,)."""
         return like(self.vectors.T @ own_columns(B, self.size), B)

@@ -47,6 +47,16 @@ class TridiagonalReduction:
         """Largest absolute diagonal entry of T: a lower bound of the spectral norm of A."""
         return float(np.abs(self.d).max(initial=0.0))
 
+    @property
+    def trace(self) -> float:
+        """tr A."""
+        return float(self.d.sum())
+
+    @property
+    def square(self) -> float:
+        """tr A^2."""
+        return float(self.d @ self.d + 2.0 * (self.e @ self.e))
+
     def rotate(self, B: Matrix) -> Matrix:
         """Q'B as a new array, for B of shape (m, r) or (m,)."""
         out = own_columns(B, self.size)

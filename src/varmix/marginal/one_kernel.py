@@ -59,10 +59,6 @@ class OneKernel:
     """The system of one kernel and the residual."""
 
     reduction: Reduction
-    trace: float
-    """`tr K`."""
-    square: float
-    """`tr K^2`."""
     has_eigenvalues: bool
     """Whether the reduction has them at hand."""
 
@@ -99,7 +95,7 @@ class OneKernel:
             log_determinant=log_determinant,
             traces=traces,
             pairs=pairs,
-            total=np.array([self.trace, float(self.size)]),
+            total=np.array([self.reduction.trace, float(self.size)]),
             kernel=kernel,
             residual=residual,
         )
@@ -122,11 +118,11 @@ class OneKernel:
 
     def kernel_trace(self, component: int) -> float:
         """`tr K_k`."""
-        return self.trace if component == 0 else float(self.size)
+        return self.reduction.trace if component == 0 else float(self.size)
 
     def kernel_pair(self, first: int, second: int) -> float:
         """`tr(K_k K_l)`."""
-        return (float(self.size), self.trace, self.square)[(first == 0) + (second == 0)]
+        return (float(self.size), self.reduction.trace, self.reduction.square)[(first == 0) + (second == 0)]
 
     def moment_covariance(self, variances: Vector) -> Square:
         """`2 tr(K_k V K_l V)`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -53,7 +53,7 @@ class VarianceComponentsReport(Report):
 
     kind = "variance_components"
 
-    def __init__(self, model: VarianceComponents, estimation: Estimation, sample: pd.DataFrame) -> None:
+    def __init__(self, model: VarianceComponents, estimation: Estimation, sample: Callable[[], pd.DataFrame]) -> None:
         self.model = model
         self.estimation = estimation
         self.sample = sample
@@ -118,7 +118,7 @@ class VarianceComponentsReport(Report):
             "coefficients": lambda: self.coefficients(LEVEL),
             "progress": lambda: progress_table(self.model, self.estimation.outcome),
             "starts": lambda: starts_table(self.model, self.estimation),
-            "sample": lambda: self.sample,
+            "sample": self.sample,
             "augment": self.augment,
         }
         if name not in makers:

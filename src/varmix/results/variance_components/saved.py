@@ -11,7 +11,7 @@ import pandas as pd
 from varmix.errors import NotAvailableError, OptionError, ShapeError
 from varmix.formula.encode import Encoder
 from varmix.genotype.design import StandardisedDesign
-from varmix.genotype.recorded import RecordedSource
+from varmix.genotype.source import RecordedSource
 from varmix.results.variance_components.prediction import Prediction
 from varmix.typing import Matrix, Vector
 
