@@ -113,9 +113,7 @@ def test_rotation_and_back_is_the_identity(both: tuple[DenseModel, Structure]) -
     np.testing.assert_allclose(piece.system.rotate_back(piece.system.rotate(right)), right, atol=1e-12)
 
 
-def test_columns_in_the_span_of_kernels_and_covariates_keep_their_products(
-    both: tuple[DenseModel, Structure]
-) -> None:
+def test_columns_in_the_span_of_kernels_and_covariates_keep_their_products(both: tuple[DenseModel, Structure]) -> None:
     dense, structure = both
     piece = structure.blank
     rng = np.random.default_rng(4)

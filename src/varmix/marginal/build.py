@@ -85,13 +85,14 @@ def _block(basis: CovariateBasis, kernel: Square, effects: int) -> _Block:
     if unit != 1.0:
         kernel /= unit
     basis.rotate_lower_into(kernel)
-    corner = np.tril(kernel[:columns, :columns])
+    corner, complement = np.tril(kernel[:columns, :columns]), kernel[columns:, columns:]
     return _Block(
         corner=corner + np.tril(corner, -1).T,
         cross=kernel[columns:, :columns].copy(),
-        complement=kernel[columns:, columns:],
+        complement=complement,
         unit=unit,
         effects=min(effects, basis.rows),
+        projected_trace=float(complement.trace()) * unit,
     )
 
 
