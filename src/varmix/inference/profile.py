@@ -10,8 +10,10 @@ from scipy import optimize, stats
 
 from varmix.inference.wald import LEVEL, check_level
 
-RELATIVE = 1e-8
-"""Accuracy of an end point relative to its distance from the estimate."""
+RELATIVE = 1e-7
+"""Accuracy of an end point relative to its distance from the estimate: the coverage it costs is of that order."""
+FAR = 1e6
+"""What stands for an infinite drop, in quantiles."""
 DOUBLINGS = 60
 """Steps outwards before an end is called infinite: 2^60 first steps."""
 
@@ -39,20 +41,22 @@ def profile_interval(profile: Profile, *, level: float = LEVEL) -> tuple[float, 
     is infinite.
     """
     check_level(level)
-    drop = 0.5 * float(stats.chi2.ppf(level, 1))
+    quantile = math.sqrt(float(stats.chi2.ppf(level, 1)))
 
     def excess(value: float) -> float:
-        difference = profile.maximum - profile.log_likelihood(value) - drop
-        return difference if math.isfinite(difference) else 1e6 * drop
+        """Signed root of the likelihood ratio, nearly linear in the parameter, less its quantile."""
+        difference = profile.maximum - profile.log_likelihood(value)
+        return math.sqrt(max(2.0 * difference, 0.0)) - quantile if math.isfinite(difference) else FAR * quantile
 
-    return _end(profile, excess, -1.0, profile.lower), _end(profile, excess, 1.0, profile.upper)
+    return _end(profile, excess, -1.0, quantile), _end(profile, excess, 1.0, quantile)
 
 
-def _end(profile: Profile, excess: Callable[[float], float], direction: float, bound: float) -> float:
-    inside = profile.estimate
+def _end(profile: Profile, excess: Callable[[float], float], direction: float, quantile: float) -> float:
+    inside, bound = profile.estimate, profile.lower if direction < 0.0 else profile.upper
     if inside == bound:
         return bound
     step = profile.step if math.isfinite(profile.step) and profile.step > 0.0 else max(abs(inside), 1.0)
+    step *= 1.1 * quantile
     for _ in range(DOUBLINGS):
         outside = inside + direction * step
         if direction * (outside - bound) >= 0.0:

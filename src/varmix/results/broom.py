@@ -58,7 +58,7 @@ def _variances(fit: Fit, level: float) -> pd.DataFrame:
         {
             "effect": "ran_pars",
             "group": group,
-            "term": "var__" + ("(" + table["name"].astype(str) + ")").where(table["name"] != "variance", "Observation"),
+            "term": np.where(table["term"] == "residual", "var__Observation", "var__(Intercept)"),
             "estimate": table["estimate"].to_numpy(),
             "std_error": table["se"].to_numpy(),
             "statistic": np.nan,

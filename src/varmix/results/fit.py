@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from varmix.errors import NotAvailableError
 from varmix.iteration import Certificate, Status
 from varmix.results import broom, html, store, text
 from varmix.results.report import Report
@@ -56,6 +57,13 @@ class Fit:
     def criterion(self) -> str:
         """'ml', 'reml', 'moments', ..."""
         return str(self.report.facts["criterion"])
+
+    @property
+    def projected(self) -> pd.Series[float]:
+        """Moment estimates projected onto variances >= 0 (in the metric of the moment equations), by component."""
+        if "projected" not in self.report.facts:
+            raise NotAvailableError("Only moment estimates are projected: a likelihood fit is in the cone already.")
+        return pd.Series(self.report.facts["projected"], index=self.components["term"], name="projected")
 
     def table(self, name: str) -> pd.DataFrame:
         """A table by name (a copy). Raises NotAvailableError naming those there are."""

@@ -8,6 +8,7 @@ from varmix.iteration import Backtracking, Stopping, iterate
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.restricted import RestrictedNewton
+from varmix.models.linear.statistics import summarise_linear
 from varmix.typing import Matrix, Vector
 
 TOLERANCE = 1e-6
@@ -24,7 +25,12 @@ class Restricted:
         self._start = np.maximum(variances, floor)
 
     def maximum(self, offset: Vector, directions: Matrix, start: Vector) -> tuple[float, Vector]:
-        """Log-likelihood (internal units) and theta at the best t >= 0 of `offset + directions t`."""
+        """Log-likelihood (internal units) and theta at the best t >= 0 of `offset + directions t`.
+
+        On a ray the best scale is known: `V = t V_1` has its maximum at `t = y'P_1 y / N`, N rows that carry a residual.
+        """
+        if directions.shape[1] == 1 and not offset.any():
+            return self._on_ray(directions[:, 0])
         scheme = RestrictedNewton(criterion=self.model.criterion, offset=offset, directions=directions)
         outcome = iterate(
             scheme,
@@ -34,6 +40,14 @@ class Restricted:
             accelerator=Backtracking(halvings=40),
         )
         return outcome.objective, scheme.variances(outcome.params)
+
+    def _on_ray(self, direction: Vector) -> tuple[float, Vector]:
+        stats = summarise_linear(self.model.piece, direction, self.model.criterion)
+        scale = float(direction @ stats.quad) / stats.errors
+        if not scale > 0.0:
+            return -np.inf, direction
+        change = 0.5 * stats.errors * (scale - 1.0 - np.log(scale))
+        return stats.log_likelihood + change, scale * direction
 
     def with_variance(self, component: int, value: float) -> float:
         """Profile log-likelihood of one variance."""
