@@ -21,4 +21,5 @@ def profile_derivatives(sums: ShareSums, errors: int) -> tuple[Array, Array]:
 
 def share_information(sums: ShareSums, errors: int) -> Array:
     """Expected information on h with sigma^2 profiled out [VC-4]: `1/2 (sum t^2 - (sum t)^2 / N)`."""
-    return np.maximum(0.5 * (sums.bend - sums.slope * sums.slope / errors), np.finfo(np.float64).tiny)
+    information: Array = np.maximum(0.5 * (sums.bend - sums.slope * sums.slope / errors), np.finfo(np.float64).tiny)
+    return information

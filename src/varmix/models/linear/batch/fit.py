@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from varmix.models.linear.batch.derivatives import profile_derivatives, share_in
 from varmix.models.linear.batch.grid import ShareGrid, find_brackets, share_grid
 from varmix.models.linear.batch.outcome import Unfitted
 from varmix.models.linear.batch.refine import LAST_STEP, Maxima, cache_blocks, refine, sums_at
+from varmix.models.linear.batch.result import BatchFit
 from varmix.models.linear.batch.rotation import RotatedBlock, Rotation
 from varmix.models.linear.batch.spectrum import SharedSpectrum, shared_spectrum
 from varmix.models.linear.batch.sums import ShareSums, SpectrumArrays, fixed_sums, log_determinants
@@ -28,36 +29,6 @@ BLOCK_BYTES: Final = 2**24
 
 STRICT: Final = 1e-9
 """Decrement for the few brackets that the first pass leaves short of the certificate."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchFit:
-    """Estimates of r responses, in the units of the data; rows of NaN where `status` is an `Unfitted`."""
-
-    kernel: Vector
-    """s of the kernel, shape (r,)."""
-    residual: Vector
-    """s_e, shape (r,)."""
-    kernel_se: Vector
-    """From the expected information [VC-4]."""
-    residual_se: Vector
-    total: Vector
-    """sigma^2 = s kbar + s_e, the variance per row outside the covariates."""
-    proportion: Vector
-    """h [VC-9]."""
-    proportion_se: Vector
-    log_likelihood: Vector
-    null_log_likelihood: Vector
-    """At s = 0."""
-    fixed: Matrix
-    """Fixed effects, shape (r, c)."""
-    fixed_se: Matrix
-    iterations: NDArray[np.int64]
-    """Newton evaluations after the grid."""
-    decrement: Vector
-    """Distance to the optimum in standard errors [NEWTON-1]."""
-    status: NDArray[np.object_]
-    """A `Status` or an `Unfitted` per response."""
 
 
 def fit_batch(structure: Structure, responses: Matrix, criterion: Criterion = "reml") -> BatchFit:
@@ -82,23 +53,9 @@ def fit_batch(structure: Structure, responses: Matrix, criterion: Criterion = "r
     )
     rotation, grid, step = Rotation.of(structure), share_grid(spectrum), max(1, BLOCK_BYTES // (8 * spectrum.rows))
     starts = range(0, responses.shape[1], step)
-    return joined([_fit_block(rotation.block(responses[:, at : at + step]), spectrum, arrays, grid) for at in starts])
-
-
-def joined(parts: list[BatchFit]) -> BatchFit:
-    """Several batches after one another."""
-    return BatchFit(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(BatchFit)})
-
-
-def unfitted(count: int, columns: int, why: Unfitted) -> BatchFit:
-    """Rows of NaN that say why."""
-    values = {f.name: np.full(count, math.nan) for f in fields(BatchFit)}
-    values |= {"fixed": np.full((count, columns), math.nan), "fixed_se": np.full((count, columns), math.nan)}
-    return BatchFit(**{**values, "iterations": np.zeros(count, dtype=np.int64), "status": _repeat(why, count)})
-
-
-def _repeat(status: Status | Unfitted, count: int) -> NDArray[np.object_]:
-    return np.full(count, status, dtype=np.object_)
+    return BatchFit.joined(
+        [_fit_block(rotation.block(responses[:, at : at + step]), spectrum, arrays, grid) for at in starts]
+    )
 
 
 def _check(structure: Structure, responses: Matrix) -> None:
@@ -114,7 +71,7 @@ def _check(structure: Structure, responses: Matrix) -> None:
 
 def _fit_block(block: RotatedBlock, spectrum: SharedSpectrum, arrays: SpectrumArrays, grid: ShareGrid) -> BatchFit:
     count = block.units.size
-    result = unfitted(count, spectrum.columns, Unfitted.CONSTANT)
+    result = BatchFit.blank(count, 2, spectrum.columns, rows=spectrum.rows, why=Unfitted.CONSTANT)
     use = np.flatnonzero(~block.constant)
     if use.size == 0:
         return result
@@ -200,23 +157,22 @@ def _fill(
     units, errors = block.units[use], spectrum.errors
     h, rest = point.kernel, point.residual
     sigma2 = point.sums.quadratic / errors
-    per_kernel = sigma2 / (spectrum.mean_eigenvalue * spectrum.kernel_unit)
     variance = 1.0 / share_information(point.sums, errors)
     tilt = point.sums.slope / errors
-    result.kernel[use] = per_kernel * h * units * units
-    result.residual[use] = sigma2 * rest * units * units
+    square = units * units
     # The covariance of (h, log sigma^2) is the inverse information; the delta method takes it to (s, s_e) [VC-4].
     kernel_spread = 2.0 * h**2 / errors + variance * (1.0 - h * tilt) ** 2
     residual_spread = 2.0 * rest**2 / errors + variance * (1.0 + rest * tilt) ** 2
-    result.kernel_se[use] = per_kernel * np.sqrt(kernel_spread) * units * units
-    result.residual_se[use] = sigma2 * np.sqrt(residual_spread) * units * units
-    result.total[use] = sigma2 * units * units
-    result.proportion[use], result.proportion_se[use] = h, np.sqrt(variance)
+    scales = np.stack([sigma2 / (spectrum.mean_eigenvalue * spectrum.kernel_unit) * square, sigma2 * square], axis=1)
+    result.variances[use] = scales * np.stack([h, rest], axis=1)
+    result.variances_se[use] = scales * np.sqrt(np.stack([kernel_spread, residual_spread], axis=1))
+    result.total[use] = sigma2 * square
+    result.proportions[use, 0], result.proportions_se[use, 0] = h, np.sqrt(variance)
     jacobian = errors * np.log(units)
     result.log_likelihood[use] = point.log_likelihood - jacobian
     result.null_log_likelihood[use] = _log_likelihoods(np.vecdot(rotated, rotated), 0.0, spectrum) - jacobian
     result.iterations[use], result.decrement[use] = point.steps, point.decrement
-    status = _repeat(Status.CONVERGED, use.size)
+    status = np.full(use.size, Status.CONVERGED, dtype=np.object_)
     status[(h == 0.0) | (rest == 0.0)] = Status.ON_BOUNDARY
     status[~(point.decrement <= DECREMENT_TOLERANCE)] = Status.STALLED
     result.status[use] = status

@@ -1,4 +1,4 @@
-"""What all responses share after the reduction: eigenvalues `h l + 1 - h` of V at a share h of variance [VC-5] [VC-7]."""
+"""What all responses share after the reduction: eigenvalues `h l + 1 - h` of V at a share h of variance [VC-7]."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SharedSpectrum:
     @property
     def columns(self) -> int:
         """c."""
-        return self.fixed_inverse.shape[0]
+        return int(self.fixed_inverse.shape[0])
 
     @property
     def shares_determinant(self) -> bool:
@@ -104,7 +104,7 @@ def shared_spectrum(structure: Structure, criterion: Criterion) -> SharedSpectru
     eigenvalues, counts = _with_copies(_without_rounding(within * scale), copies)
     determinant = (eigenvalues, counts)
     if criterion == "ml" and columns:
-        full = np.linalg.eigvalsh(_bordered(piece, within)) * scale
+        full: Vector = np.linalg.eigvalsh(_bordered(piece, within)).astype(np.float64) * scale
         determinant = _with_copies(_without_rounding(full), copies)
     inverse = solve_triangular(piece.triangle, np.eye(columns)) if columns else np.zeros((0, 0))
     return SharedSpectrum(

@@ -1,0 +1,153 @@
+"""Missing responses: those with the same rows share a reduction of the kernel restricted to these rows [VC-7].
+
+A value is never filled in. Designs are standardised once, over all rows, so that every response refers to the same
+kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from varmix.errors import NotIdentifiedError
+from varmix.genotype import StandardisedDesign, as_source, standardise
+from varmix.linalg.householder import pivoted_columns
+from varmix.marginal.build import Kernels, build_structure
+from varmix.models.linear.batch.fit import fit_batch
+from varmix.models.linear.batch.outcome import Unfitted
+from varmix.models.linear.batch.result import BatchFit
+from varmix.models.linear.batch.several import fit_one_by_one
+from varmix.models.linear.statistics import Criterion
+from varmix.typing import Index, Matrix, Square
+
+ABSORBED = 1e-13
+"""Times n: the share of its trace that rounding leaves outside the covariates of a kernel within their span."""
+
+SPARE_ROWS = 2
+"""Rows needed beyond the fixed effects: one variance takes one, a second component another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """Responses that have values in the same rows."""
+
+    rows: Index
+    responses: Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedKernels:
+    """Standardised designs, then kernels (n x n, checked); nothing is overwritten."""
+
+    designs: tuple[StandardisedDesign, ...] = ()
+    matrices: tuple[Square, ...] = ()
+    matrix_names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Designs, then kernels."""
+        return (*(design.name for design in self.designs), *self.matrix_names)
+
+    @property
+    def width(self) -> int:
+        """Columns of all designs."""
+        return sum(design.p for design in self.designs)
+
+    def as_matrices(self) -> SharedKernels:
+        """Designs replaced by their `XX'`."""
+        grams = []
+        for design in self.designs:
+            gram = np.zeros((design.n, design.n), order="F")
+            design.gram_into(gram)
+            grams.append(gram)
+        return SharedKernels(matrices=(*grams, *self.matrices), matrix_names=self.names)
+
+    def in_memory(self) -> SharedKernels:
+        """Designs read once."""
+        return replace(self, designs=tuple(design.in_memory() for design in self.designs))
+
+    def at(self, rows: Index, total: int) -> Kernels:
+        """Those of some of `total` rows, in memory of their own."""
+        whole = rows.size == total
+        designs = [
+            design if whole else standardise(as_source(design.array()[rows], name=design.name), scaling="none")
+            for design in self.designs
+        ]
+        matrices = [np.array(kernel if whole else kernel[np.ix_(rows, rows)], order="F") for kernel in self.matrices]
+        return Kernels(designs=designs, matrices=matrices, matrix_names=self.matrix_names)
+
+
+def missing_patterns(responses: Matrix) -> Iterator[Pattern]:
+    """Groups of responses (n, r) by their rows without NaN, largest number of rows first."""
+    absent = np.isnan(responses)
+    if not absent.any():
+        yield Pattern(rows=np.arange(responses.shape[0]), responses=np.arange(responses.shape[1]))
+        return
+    packed = np.ascontiguousarray(np.packbits(absent, axis=0).T)
+    keys = packed.view([("", packed.dtype)] * packed.shape[1]).ravel()
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    edges = np.searchsorted(group[order], np.arange(first.size + 1))
+    for at in np.argsort(absent[:, first].sum(axis=0), kind="stable"):
+        yield Pattern(rows=np.flatnonzero(~absent[:, first[at]]), responses=order[edges[at] : edges[at + 1]])
+
+
+def fit_patterns(
+    responses: Matrix, covariates: Matrix, kernels: SharedKernels, criterion: Criterion = "reml"
+) -> BatchFit:
+    """Fit responses (n, r) with NaN for missing, one pattern at a time; covariates (n, c), finite.
+
+    Several kernels are fitted one response after another. A covariate that depends on earlier ones among the rows of a
+    pattern has NaN as its effect.
+    """
+    components = len(kernels.names) + 1
+    whole = BatchFit.blank(responses.shape[1], components, covariates.shape[1], rows=0, why=Unfitted.ALL_MISSING)
+    patterns = list(missing_patterns(responses))
+    fewest = min((pattern.rows.size for pattern in patterns if pattern.rows.size), default=0)
+    if len(patterns) > 1 and kernels.designs:
+        wide = kernels.width >= fewest - covariates.shape[1] or bool(kernels.matrices)
+        kernels = kernels.as_matrices() if wide else kernels.in_memory()
+    for pattern in patterns:
+        if pattern.rows.size:
+            fit, columns = _fit_pattern(pattern, responses, covariates, kernels, criterion)
+            fit.put_into(whole, pattern.responses, columns)
+    return whole
+
+
+def _fit_pattern(
+    pattern: Pattern, responses: Matrix, covariates: Matrix, kernels: SharedKernels, criterion: Criterion
+) -> tuple[BatchFit, Index]:
+    rows, count, components = pattern.rows, pattern.responses.size, len(kernels.names) + 1
+    here = np.asfortranarray(covariates[rows])
+    columns = pivoted_columns(here)[0]
+    if rows.size < columns.size + SPARE_ROWS:
+        why = Unfitted.TOO_FEW_ROWS
+        return BatchFit.blank(count, components, columns.size, rows=rows.size, why=why), columns
+    complete = rows.size == responses.shape[0]
+    mine = responses if complete and count == responses.shape[1] else responses[np.ix_(rows, pattern.responses)]
+    one, here = components == 2, np.asfortranarray(here[:, columns])
+    restricted = kernels.at(rows, responses.shape[0])
+    try:
+        if one:
+            _refuse_absorbed(restricted, here)
+        structure = build_structure(here, restricted, eigenvectors=one)
+        fit = fit_batch(structure, mine, criterion) if one else fit_one_by_one(structure, mine, criterion)
+    except NotIdentifiedError:
+        why = Unfitted.NOT_IDENTIFIED
+        return BatchFit.blank(count, components, columns.size, rows=rows.size, why=why), columns
+    return fit, columns
+
+
+def _refuse_absorbed(kernels: Kernels, covariates: Matrix) -> None:
+    """Raise NotIdentifiedError when the covariates span the one kernel up to rounding, as they span one of ones."""
+    span = np.linalg.qr(covariates)[0]
+    if kernels.designs:
+        values = kernels.designs[0].array()
+        whole, inside = float(np.vdot(values, values)), float(np.linalg.norm(span.T @ values)) ** 2
+    else:
+        kernel = kernels.matrices[0]
+        whole, inside = float(kernel.trace()), float(np.vdot(span, kernel @ span))
+    if whole - inside <= ABSORBED * len(covariates) * whole:
+        raise NotIdentifiedError("the covariates span the kernel. Use other covariates or another kernel.")
