@@ -1,0 +1,41 @@
+"""What `fit.plot` gives: the figures of one fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from varmix.results import Fit
+
+Of = Literal["variance", "proportion"]
+
+
+class FitPlots:
+    """Figures of one fit. Each raises MissingExtraError without matplotlib."""
+
+    def __init__(self, fit: Fit) -> None:
+        self.fit = fit
+
+    def progress(self, *, x: Literal["evaluations", "step"] = "evaluations", ax: Any = None) -> Figure:
+        """The path to the optimum: see `plot_paths`. Raises NotAvailableError for moments, which have none."""
+        from varmix.plots.paths import plot_paths
+
+        return plot_paths({str(self.fit.facts["method"]): self.fit}, x=x, ax=ax)
+
+    def profile(self, term: str, of: Of = "variance", *, level: float | None = None, ax: Axes | None = None) -> Figure:
+        """Profile log-likelihood of a variance or proportion: see `plot_profile`.
+
+        Raises NotAvailableError for moments and for fits that were loaded; OptionError for a term that is not there.
+        """
+        from varmix.plots.profile import plot_profile
+
+        return plot_profile(self.fit, term, of=of, level=level, ax=ax)
+
+    def components(self, of: Of = "variance", *, ax: Axes | None = None) -> Figure:
+        """Variances or proportions with their intervals: see `plot_components`."""
+        from varmix.plots.components import plot_components
+
+        return plot_components(self.fit, of=of, ax=ax)

@@ -1,0 +1,90 @@
+"""The profile log-likelihood of one variance or proportion, with the interval read off it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from scipy import stats
+
+from varmix.errors import OptionError
+from varmix.inference.wald import LEVEL, check_level
+from varmix.plots.canvas import COLOURS, COLUMN, INK, QUIET, SMALL, TEXT, draw_on, tidy_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from varmix.results import Fit
+
+Of = Literal["variance", "proportion"]
+POINTS = 61
+"""Smooth at the width of a page."""
+
+
+def plot_profile(
+    fit: Fit, term: str, *, of: Of = "variance", level: float | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw the profile log-likelihood of a term's variance or proportion, relative to its maximum.
+
+    The bar is the profile interval of `level` (0.95): the values whose log-likelihood is within half the chi-square
+    quantile of the maximum. The dashed curve is the parabola that a Wald interval stands for, left out where the
+    estimate is at 0 and has no standard error. Raises NotAvailableError (moments, loaded fits), OptionError (unknown
+    term, `of` or `level`).
+    """
+    if of not in get_args(Of):
+        raise OptionError(f"of={of!r} is not known. Use 'variance' or 'proportion'.")
+    level = LEVEL if level is None else level
+    check_level(level)
+    reach = max(1.5, -0.5 * math.log(1.0 - level))
+    path = fit.profile(term, of=of, points=POINTS, reach=reach)
+    ends = fit.interval(term, of=of, kind="profile", level=level)
+    table = (fit.components if of == "variance" else fit.proportions).set_index("term")
+    estimate, error = float(table.loc[term, "estimate"]), float(table.loc[term, "se"])
+    figure, ax = draw_on(ax, width=COLUMN, height=2.5)
+    tidy_axes(ax)
+    drop = -0.5 * float(stats.chi2.ppf(level, 1))
+    values, heights = path["value"].to_numpy(), path["log_likelihood"].to_numpy()
+    ax.plot(values, heights, color=COLOURS[0], linewidth=1.5)
+    _parabola(ax, values, estimate, error, float(heights.min()))
+    _bar(ax, ends, estimate, drop, level)
+    face = COLOURS[0] if estimate > 0.0 else "white"
+    ax.plot([estimate], [0.0], "o", color=COLOURS[0], markerfacecolor=face, markersize=5.0, clip_on=False, zorder=5)
+    ax.annotate(
+        f"{estimate:.3g}", xy=(estimate, 0.0), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=TEXT,
+        color=COLOURS[0],
+    )  # fmt: skip
+    ax.set_ylim(1.08 * float(heights.min()), -0.08 * float(heights.min()))
+    ax.set_ylabel("profile log-likelihood − maximum")
+    variance = f"variance of {term} (unit of {fit.facts['response']})²"
+    ax.set_xlabel(variance if of == "variance" else f"proportion of variance: {term}")
+    return figure
+
+
+def _parabola(ax: Any, values: Any, estimate: float, error: float, lowest: float) -> None:
+    if not (math.isfinite(error) and error > 0.0 and estimate > 0.0):
+        return
+    heights = -0.5 * ((values - estimate) / error) ** 2
+    heights = np.where(heights < 1.08 * lowest, np.nan, heights)
+    ax.plot(values, heights, color=QUIET, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+    ax.plot([], [], color=QUIET, linewidth=0.9, linestyle=(0, (4, 2)), label="Wald")
+    ax.legend(frameon=False, fontsize=SMALL, labelcolor=QUIET, loc="upper right", handlelength=1.8, borderaxespad=0.0)
+
+
+def _bar(ax: Any, ends: tuple[float, float], estimate: float, height: float, level: float) -> None:
+    """The interval as a bar at the height of the cut-off, ends written clear of the curve; an end at 0 has no cap."""
+    right = ends[1] if math.isfinite(ends[1]) else ax.get_xlim()[1]
+    ax.plot([ends[0], right], [height, height], color=INK, linewidth=1.2, solid_capstyle="butt", zorder=4)
+    for end, side in zip(ends, (1, -1), strict=True):
+        if math.isfinite(end) and end > 0.0:
+            ax.plot([end], [height], "|", color=INK, markersize=7.0, zorder=4)
+            ax.annotate(
+                f"{end:.3g}", xy=(end, height), xytext=(3 * side, -3), textcoords="offset points",
+                ha="left" if side > 0 else "right", va="top", fontsize=SMALL, color=INK, zorder=6,
+            )  # fmt: skip
+    sided = ", one-sided" if ends[0] == 0.0 else ""
+    ax.annotate(
+        f"{100 * level:g} % interval{sided}", xy=(0.5 * (ends[0] + right), height), xytext=(0, 3),
+        textcoords="offset points", ha="center", fontsize=SMALL, color=INK,
+    )  # fmt: skip
