@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_the_jackknife_equals_leaving_each_block_out_by_brute_force(sample: Samp
     for number, (p, X) in enumerate([(design.p, pairs[0][0]), (other.p, pairs[-1][0])]):
         count = round(7 * p / (design.p + other.p))
         edges = np.linspace(0, p, count + 1).round().astype(int)
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in itertools.pairwise(edges):
             kernels = []
             for columns, weight in pairs:
                 keep = weight.copy()

@@ -1,0 +1,114 @@
+"""Public function for the genetic correlation of two studies from their z scores [VC-8]."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from varmix.correlation_api import variant_signs
+from varmix.errors import AlignmentError, OptionError
+from varmix.genotype.design import StandardisedDesign
+from varmix.models.linear.correlation.alleles import check_scores, match_studies
+from varmix.models.linear.correlation.ld import LdScores, ld_scores, paired_ld_scores
+from varmix.models.linear.correlation.summary import Intercept, SummaryCorrelation, correlate_summaries
+from varmix.typing import Array, Vector
+
+Panel: TypeAlias = LdScores | StandardisedDesign | tuple[StandardisedDesign, StandardisedDesign]
+BLOCKS = 200
+"""Blocks of the jackknife: the relative error of its standard errors is 1 / sqrt(2 x 199), 5 %."""
+
+
+def genetic_correlation_from_summaries(
+    study1: Array | pd.DataFrame,
+    study2: Array | pd.DataFrame,
+    ld: Panel,
+    *,
+    n1: float | Vector | None = None,
+    n2: float | Vector | None = None,
+    intercept: Intercept = 1.0,
+    cross_intercept: Intercept = 0.0,
+    blocks: int = BLOCKS,
+    level: float = 0.95,
+    drop_ambiguous: bool = True,
+) -> SummaryCorrelation:
+    """From two vectors of z scores (p,) with sample sizes, or two tables with columns id, a1, a2, z, n.
+
+    `ld` is a panel of genotypes in the order of the vectors (one for both studies, or one for each), or LD scores.
+    Tables are joined by id, alleles turned where exchanged, and found in the panel by id. `cross_intercept` is what
+    people in both studies add to the mean of z_1 z_2: 0 without, `n_shared r / sqrt(n_1 n_2)` with r the correlation of
+    the responses, or "estimate", which asks for LD scores that vary. Raises ShapeError, NotFiniteError, AlignmentError,
+    OptionError, NotIdentifiedError.
+    """
+    if not 0.0 < level < 1.0:
+        raise OptionError(f"level={level} must be between 0 and 1, such as 0.95.")
+    for value, name in ((intercept, "intercept"), (cross_intercept, "cross_intercept")):
+        if value != "estimate" and (isinstance(value, str) or not np.isfinite(value)):
+            raise OptionError(f"{name}={value!r} must be a number or 'estimate'.")
+    scores = _scores(ld)
+    counts: dict[str, int] = {}
+    z1: Any
+    z2: Any
+    if isinstance(study1, pd.DataFrame) and isinstance(study2, pd.DataFrame):
+        matched = match_studies(study1, study2, drop_ambiguous=drop_ambiguous)
+        counts |= matched.counts
+        place = _places(ld, matched.ids)
+        found = place >= 0
+        counts["not in the panel"] = int((~found).sum())
+        order = np.argsort(place[found], kind="stable")
+        keep = np.flatnonzero(found)[order]
+        scores = scores.taken(place[keep])
+        z1, z2, n1, n2 = matched.z1[keep], matched.z2[keep], matched.n1[keep], matched.n2[keep]
+    elif isinstance(study1, pd.DataFrame) or isinstance(study2, pd.DataFrame):
+        raise AlignmentError(
+            "One study is a table and the other is not, so they cannot be matched. Give two of a kind."
+        )
+    else:
+        z1, z2 = study1, study2
+    if n1 is None or n2 is None:
+        raise OptionError("Sample sizes are missing: pass n1= and n2=, or tables with a column n.")
+    length = scores.first.size
+    z1, sizes1 = check_scores(z1, n1, length, "first")
+    z2, sizes2 = check_scores(z2, n2, length, "second")
+    counts |= {"variants used": length, "variants with effects": scores.variants, "blocks": min(blocks, length)}
+    return correlate_summaries(
+        z1,
+        z2,
+        sizes1,
+        sizes2,
+        scores,
+        intercepts=(intercept, intercept, cross_intercept),
+        blocks=min(blocks, length),
+        level=level,
+        quantile=float(norm.ppf(0.5 + 0.5 * level)),
+        counts=counts,
+    )
+
+
+def _scores(ld: Panel) -> LdScores:
+    if isinstance(ld, LdScores):
+        return ld
+    if isinstance(ld, StandardisedDesign):
+        return ld_scores(ld)
+    first, second = ld
+    return ld_scores(first) if first is second else paired_ld_scores(first, second, variant_signs(first, second)[0])
+
+
+def _places(ld: Panel, ids: Any) -> Any:
+    """Positions of the variants in the panel, -1 where absent."""
+    panel = ld if isinstance(ld, StandardisedDesign) else None if isinstance(ld, LdScores) else ld[0]
+    table = None if panel is None else panel.variants
+    if table is None:
+        raise AlignmentError(
+            "Tables of z scores are matched to LD by variant id, which this LD does not have. Give genotypes with "
+            "variant ids, or vectors of z in the order of the LD scores."
+        )
+    known = pd.Index(table["id"].to_numpy(dtype=object))
+    if known.has_duplicates:
+        raise AlignmentError("The panel lists variant ids twice, so z scores cannot be matched. Give each its own id.")
+    place = known.get_indexer(ids)
+    if not (place >= 0).any():
+        raise AlignmentError(f"None of the {len(ids):,} variants is in the panel (first: '{ids[0]}'). Check the ids.")
+    return place
