@@ -1,0 +1,126 @@
+"""Phenotype and covariate files joined into one table, and the formula of a trait."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from varmix.cli.terminal import note
+from varmix.errors import OptionError, VarmixWarning
+from varmix.formula import TableKind, align, read_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class People:
+    """FID, IID, the traits asked for and the covariates, one row per line of the phenotype file, in its order."""
+
+    table: pd.DataFrame = field(repr=False)
+    traits: tuple[str, ...]
+    covariates: tuple[str, ...]
+    source: str
+    """Name of the phenotype file."""
+
+    def formula(self, trait: str) -> str:
+        """Trait on intercept and covariates."""
+        return f"{_quoted(trait)} ~ {' + '.join(['1', *(_quoted(name) for name in self.covariates)])}"
+
+
+def read_people(
+    pheno: Path,
+    covar: Path | None,
+    *,
+    traits: Sequence[str] = (),
+    covariates: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    header: bool = True,
+    minus_nine_is_missing: bool = False,
+) -> People:
+    """Read and join. People without a line in the covariate file get missing covariates and are counted by the fit.
+
+    Raises what `read_table` and `align` raise, and OptionError for columns that are not there.
+    """
+    table = _read(pheno, "phenotype", traits, header=header, minus_nine_is_missing=minus_nine_is_missing)
+    wanted = tuple(traits) or _only_trait(table, pheno)
+    _check_there(wanted, table, pheno, "--trait")
+    table = table[["FID", "IID", *wanted]]
+    chosen: tuple[str, ...] = ()
+    if covar is None:
+        if covariates or categorical:
+            raise OptionError("--covar-names and --categorical choose columns of a file: give it with --covar.")
+    else:
+        extra = read_table(covar, "covariate", header=header, categorical=categorical)
+        chosen = tuple(covariates) or tuple(str(name) for name in extra.columns[2:])
+        _check_there(chosen, extra, covar, "--covar-names")
+        both = [name for name in chosen if name in wanted]
+        if both:
+            raise OptionError(f"'{both[0]}' is the trait and a covariate. Choose covariates with --covar-names.")
+        table = _joined(table, extra[["FID", "IID", *chosen]], pheno, covar)
+    for name in (*wanted, *chosen):
+        _check_name(name)
+    return People(table=table, traits=wanted, covariates=chosen, source=pheno.name)
+
+
+def _read(
+    path: Path, kind: TableKind, asked: Sequence[str], *, header: bool, minus_nine_is_missing: bool
+) -> pd.DataFrame:
+    """As `read_table`, without the warnings about columns that are not asked for."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", VarmixWarning)
+        table = read_table(path, kind, header=header, minus_nine_is_missing=minus_nine_is_missing)
+    for warning in caught:
+        if not asked or any(f"column '{name}'" in str(warning.message) for name in asked):
+            warnings.warn(warning.message, stacklevel=2)
+    return table
+
+
+def _only_trait(table: pd.DataFrame, path: Path) -> tuple[str, ...]:
+    names = [str(name) for name in table.columns[2:]]
+    if len(names) != 1:
+        raise OptionError(f"{path} has {len(names)} traits: {', '.join(names)}. Choose with --trait.")
+    return (names[0],)
+
+
+def _check_there(names: Sequence[str], table: pd.DataFrame, path: Path, option: str) -> None:
+    available = [str(name) for name in table.columns[2:]]
+    for name in names:
+        if name not in available:
+            near = difflib.get_close_matches(name, available, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise OptionError(f"{option} {name}: {path} has no such column.{hint} It has: {', '.join(available)}.")
+    repeated = [name for at, name in enumerate(names) if name in names[:at]]
+    if repeated:
+        raise OptionError(f"{option} names '{repeated[0]}' twice. Name every column once.")
+
+
+def _joined(table: pd.DataFrame, extra: pd.DataFrame, pheno: Path, covar: Path) -> pd.DataFrame:
+    left, right = str(pheno), str(covar)
+    if left == right:
+        return pd.concat([table, extra.iloc[:, 2:]], axis=1)
+    alignment = align({left: table[["FID", "IID"]], right: extra[["FID", "IID"]]})
+    rows = np.full(len(table), -1, dtype=np.intp)
+    rows[alignment.positions[left]] = alignment.positions[right]
+    if alignment.lost[left]:
+        note(
+            f"{alignment.lost[left]:,} of {len(table):,} people of {pheno.name} have no line in {covar.name} (first: "
+            f"'{alignment.first_lost[left]}') and are dropped."
+        )
+    values = extra.iloc[:, 2:].reset_index(drop=True).reindex(rows).reset_index(drop=True)
+    return pd.concat([table.reset_index(drop=True), values], axis=1)
+
+
+def _quoted(name: str) -> str:
+    return f"`{name}`"
+
+
+def _check_name(name: str) -> None:
+    number = name.replace(".", "", 1).isdigit()
+    if number or "`" in name or "|" in name or "~" in name:
+        raise OptionError(
+            f"The column '{name}' cannot stand in a formula. Give it a name without digits alone, `, | or ~."
+        )

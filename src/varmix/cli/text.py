@@ -1,0 +1,143 @@
+"""A fit as text that fits a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+
+from varmix.cli.findings import Findings
+from varmix.results.text import certificate_line, headline
+
+WIDTH = 80
+LONGEST_NAME = 22
+"""Longer names are cut in the table; the files have them whole."""
+SHOWN_COEFFICIENTS = 20
+"""Principal components and batches would fill the screen; the file has them all."""
+
+
+def fit_text(findings: Findings) -> str:
+    """Headline, tables, what was dropped, why it stopped, and what to be careful about."""
+    fit = findings.fit
+    parts = [
+        _wrap(headline(fit)),
+        _section("Variance components", _components(findings)),
+        _section("Proportions of variance", _proportions(findings)),
+        _section("Fixed effects", _coefficients(findings)),
+        _sample(fit.sample),
+        "\n".join(
+            [_wrap(f"{fit.status.name}: {fit.status.advice}"), _wrap(certificate_line(fit))]
+            + [_wrap(f"Note: {told}") for told in fit.facts.get("warnings", [])]
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Rows of cells as columns two blanks apart; the first `left` columns to the left, the others to the right."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if at < left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def number(value: float, digits: int = 6) -> str:
+    """Significant digits; a dash where there is none."""
+    return "-" if math.isnan(value) else f"{value:.{digits}g}"
+
+
+def _components(findings: Findings) -> str:
+    p_values = dict(zip(findings.tests["term"], findings.tests["p"], strict=True))
+    rows = [["term", "estimate", "se", _interval_name(findings), "by"] + (["LR test p"] if p_values else [])]
+    for row in findings.components.itertuples(index=False):
+        cells = [_short(row.term), number(row.estimate), number(row.se, 4), _interval(row), str(row.interval)]
+        if p_values:
+            cells.append(number(p_values[row.term], 3) if row.term in p_values else "")
+        rows.append(cells)
+    return aligned(rows)
+
+
+def _proportions(findings: Findings) -> str:
+    rows = [["term", "proportion", "se", _interval_name(findings), "s / sum of s"]]
+    for row in findings.proportions.itertuples(index=False):
+        rows.append([_short(row.term), number(row.estimate), number(row.se, 4), _interval(row), number(row.ratio)])
+    return aligned(rows)
+
+
+def _coefficients(findings: Findings) -> str:
+    table = findings.coefficients
+    rows = [["term", "estimate", "se", _interval_name(findings), "t", "p"]]
+    for name, row in zip(table.index, table.itertuples(index=False), strict=True):
+        rows.append(
+            [
+                _short(str(name)),
+                number(row.estimate),
+                number(row.se, 4),
+                _interval(row),
+                f"{row.statistic:.2f}",
+                number(row.p, 3),
+            ]
+        )
+        if len(rows) > SHOWN_COEFFICIENTS:
+            break
+    more = len(table) - SHOWN_COEFFICIENTS
+    return aligned(rows) + (f"\n... and {more} more, in coefficients.tsv with --out." if more > 0 else "")
+
+
+def _sample(sample: pd.DataFrame) -> str:
+    """People and variants, a line or two each."""
+    counts = {(str(row.what), str(row.cause)): int(row.count) for row in sample.itertuples(index=False)}
+    people = [
+        f"{counts[what, cause]:,} {'in the phenotype file' if what == 'response' else f'in {what}'}"
+        + (f" ({lost:,} not in every file)" if (lost := counts.get((what, "samples not in all sources"), 0)) else "")
+        for what, cause in counts
+        if cause == "samples given"
+    ]
+    people += [
+        f"{count:,} with {cause}"
+        for (what, cause), count in counts.items()
+        if what == "rows" and "missing" in cause and count
+    ]
+    people.append(f"{counts['rows', 'used']:,} used")
+    lines = [_wrap(f"People: {'; '.join(people)}.")]
+    dropped = [cause.partition(": ")[2] for what, cause in counts if what == "covariates"]
+    if dropped:
+        lines.append(_wrap(f"Covariates dropped as collinear: {', '.join(dropped)}."))
+    for what in dict.fromkeys(what for what, cause in counts if cause == "variants read"):
+        told = [f"{counts[what, 'variants read']:,} read"]
+        told += [
+            f"{counts[what, cause]:,} {cause}"
+            for cause in ("monomorphic", "all missing", "missing calls imputed")
+            if counts.get((what, cause))
+        ]
+        told.append(f"{counts[what, 'variants used']:,} used")
+        lines.append(_wrap(f"Variants of {what}: {'; '.join(told)}."))
+    return "\n".join(lines)
+
+
+def _section(title: str, body: str) -> str:
+    return f"{title}\n{textwrap.indent(body, '  ')}"
+
+
+def _interval_name(findings: Findings) -> str:
+    return f"{100 * findings.level:g} % interval"
+
+
+def _interval(row: object) -> str:
+    low, high = float(row.lower), float(row.upper)  # type: ignore[attr-defined]
+    return "-" if math.isnan(low) or math.isnan(high) else f"{low:.4g} to {high:.4g}"
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)

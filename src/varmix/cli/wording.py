@@ -1,0 +1,28 @@
+"""Advice of the library told with the options of the command line."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+FLAGS: Final = {
+    "minus_nine_is_missing=True": "--minus-nine-missing",
+    "header=False": "--no-header",
+    "polish=True": "--polish",
+}
+"""Switches that the command line spells in their own way."""
+OPTION: Final = re.compile(
+    r"\b(method|criterion|scaling|reference|accelerate|max_iterations|tolerance|starts|rest|categorical)=\(?'?\"?"
+    r"([\w.]+)'?\"?,?\)?"
+)
+"""name='value', name="value", name=3 and name=('value',)."""
+NAME: Final = re.compile(r"\bmax_iterations\b")
+
+
+def for_terminal(message: str) -> str:
+    """One line, with `name='value'` as `--name value`."""
+    text = " ".join(message.split())
+    for python, terminal in FLAGS.items():
+        text = text.replace(python, terminal)
+    text = OPTION.sub(lambda found: f"--{found[1].replace('_', '-')} {found[2]}", text)
+    return NAME.sub("--max-iterations", text)
