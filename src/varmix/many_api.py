@@ -39,6 +39,10 @@ def variance_components_many(
     standardised over all rows, whatever is missing in Y. Rows of Y, designs, kernels and covariates (n x c, numeric)
     are in one order. A covariate that depends on earlier ones has NaN as its effect.
 
+    ML has no global maximum where the kernel is singular in the direction of a covariate, as a centred design of n or
+    more columns is in the intercept's: the best maximum inside is reported then, or `UNBOUNDED` when there is
+    none. REML does not have this fault.
+
     Columns: `s_kernel` and `s_residual` with `se_kernel` and `se_residual` from the expected information [VC-4];
     `proportion` and `se_proportion` [VC-9]; `total`, the variance per row outside the covariates; `log_likelihood` and
     its `criterion`; `lr_statistic` and `lr_p` of no kernel at all (half chi-square; NaN with several kernels);

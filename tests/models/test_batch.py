@@ -231,6 +231,17 @@ def test_a_kernel_like_the_residual_is_not_identified() -> None:
         assert set(variance_components_many(Y, kernels=K).status) == {"NOT_IDENTIFIED"}
 
 
+def test_a_kernel_can_vanish_for_one_pattern_of_rows_alone() -> None:
+    rng = np.random.default_rng(20)
+    group = np.repeat([0, 1], 10)
+    Y = rng.standard_normal((20, 3)) + 2.0 * group[:, None]
+    Y[group == 0, 1] = np.nan  # one group is left, and the intercept spans its kernel of ones
+    table = variance_components_many(Y, kernels=(group[:, None] == group).astype(float))
+    assert table.status.tolist()[1] == "NOT_IDENTIFIED"
+    assert table.s_kernel.notna().tolist() == [True, False, True]
+    assert table.rows.tolist() == [20, 10, 20]
+
+
 def test_a_likelihood_without_bound_is_not_reported_as_an_estimate() -> None:
     rng = np.random.default_rng(10)
     X = rng.standard_normal((30, 5))
@@ -257,7 +268,6 @@ def test_a_definite_kernel_can_take_all_of_the_variance() -> None:
 
 
 def test_the_higher_of_two_maxima_is_found() -> None:
-    found = 0
     rng = np.random.default_rng(12)
     eigenvalues = np.concatenate([np.full(3, 300.0), np.full(5, 1.0), np.full(12, 1e-3)])
     Q = np.linalg.qr(rng.standard_normal((20, 20)))[0]
@@ -279,6 +289,21 @@ def test_the_higher_of_two_maxima_is_found() -> None:
     # A scan in steps of 0.01 is below the maximum by at most its curvature (at most 20) times 1e-4.
     np.testing.assert_array_less(profile.max(axis=0) - 1e-9, fit.log_likelihood)
     np.testing.assert_allclose(fit.log_likelihood, profile.max(axis=0), atol=2e-3)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_a_kernel_rounded_to_single_precision_keeps_its_negative_eigenvalues(criterion: Any) -> None:
+    rng = np.random.default_rng(19)
+    X, Z, Y = simulate(rng, 60, 20, 2, 10)
+    K = (X @ X.T / 20).astype(np.float32).astype(float)
+    assert np.linalg.eigvalsh(K)[0] < -1e-9
+    table = variance_components_many(Y, kernels=K, covariates=Z[:, 1:], criterion=criterion)
+    matrices = [np.array(K, order="F")]
+    structure = build_structure(Z, Kernels(matrices=matrices, matrix_names=["k"]), eigenvectors=True)
+    for j, row in enumerate(table.itertuples()):
+        piece, units = structure.piece(Y[:, j])
+        variances = units.outward(Climb(criterion=criterion).run([piece], good_start(piece, criterion)).params.values)
+        assert np.all(np.abs([row.s_kernel, row.s_residual] - variances) <= 1e-8 * variances + 2e-8 * row.se_kernel)
 
 
 def test_blocks_and_order_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
