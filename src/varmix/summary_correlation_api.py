@@ -44,9 +44,8 @@ def genetic_correlation_from_summaries(
     """
     if not 0.0 < level < 1.0:
         raise OptionError(f"level={level} must be between 0 and 1, such as 0.95.")
-    for value, name in ((intercept, "intercept"), (cross_intercept, "cross_intercept")):
-        if value != "estimate" and (isinstance(value, str) or not np.isfinite(value)):
-            raise OptionError(f"{name}={value!r} must be a number or 'estimate'.")
+    _check_intercept(intercept, "intercept")
+    _check_intercept(cross_intercept, "cross_intercept")
     scores = _scores(ld)
     counts: dict[str, int] = {}
     z1: Any
@@ -85,6 +84,11 @@ def genetic_correlation_from_summaries(
         quantile=float(norm.ppf(0.5 + 0.5 * level)),
         counts=counts,
     )
+
+
+def _check_intercept(value: object, name: str) -> None:
+    if value != "estimate" and not (isinstance(value, int | float) and np.isfinite(value)):
+        raise OptionError(f"{name}={value!r} must be a number or 'estimate'.")
 
 
 def _scores(ld: Panel) -> LdScores:

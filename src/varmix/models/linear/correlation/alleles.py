@@ -20,8 +20,8 @@ COMPLEMENT = str.maketrans("ACGT", "TGCA")
 class MatchedStudies:
     """z scores (p,) and sample sizes (p,) of two studies for the same variants, in the order of the first.
 
-    `counts`: variants in either, shared, flipped (z of the second turned), read from the other strand, dropped for other
-    alleles, and dropped because their alleles are complements (A/T, C/G), so that strands cannot be told apart.
+    `counts`: variants in either, shared, flipped (z of the second turned), read from the other strand, dropped for
+    other alleles, and dropped because their alleles are complements (A/T, C/G), so that strands cannot be told apart.
     """
 
     ids: NDArray[np.object_]
@@ -91,11 +91,11 @@ def check_scores(z: Vector, n: float | Vector, length: int, name: str) -> tuple[
     """z (p,) and sample sizes (p,) as arrays. Raises ShapeError, NotFiniteError."""
     scores = np.asarray(z, dtype=np.float64)
     if scores.shape != (length,):
-        raise ShapeError(f"z scores of the {name} study have shape {scores.shape}; LD has {length:,} variants.")
+        raise ShapeError(f"{name} study: z scores of shape {scores.shape} for LD of {length:,} variants.")
     bad = ~np.isfinite(scores)
     if bad.any():
         raise NotFiniteError(
-            f"{int(bad.sum()):,} z scores of the {name} study are NaN or infinite (first: variant {int(bad.argmax())}). "
+            f"{int(bad.sum()):,} z scores of the {name} study are not finite (first: variant {int(bad.argmax())}). "
             "Drop those variants."
         )
     sizes = np.asarray(n, dtype=np.float64)

@@ -152,7 +152,7 @@ def _bounded(values: Vector, score: Vector, information: Square) -> Vector:
     return quadratic_step(far, score, information)
 
 
-def climb_held(pair: Pair, rho: float, start: Vector, max_iterations: int = 200) -> Outcome[HeldParams, PairStats]:
+def climb_held(pair: Pair, rho: float, start: Vector, max_iterations: int = 60) -> Outcome[HeldParams, PairStats]:
     """The best fit with this rho, from full parameters `start`."""
     roots = np.concatenate([np.sqrt(np.maximum(start[:2], 1e-8 * np.maximum(start[3:5], 1e-300))), start[3:]])
     scheme: Any = HeldNewton()

@@ -13,7 +13,7 @@ from varmix.iteration import Outcome
 from varmix.models.linear.correlation.climb import HeldParams, climb_held
 from varmix.models.linear.correlation.likelihood import PairParams, PairStats, solve_pair
 from varmix.models.linear.correlation.pair import Pair
-from varmix.typing import Square, Vector
+from varmix.typing import Square
 
 RHO_DIGITS = 1e-5
 """Width to which an end of the interval is found."""
@@ -69,19 +69,16 @@ def profile_interval(pair: Pair, outcome: Outcome[PairParams, PairStats], level:
 
 def _end(pair: Pair, outcome: Outcome[PairParams, PairStats], rho: float, edge: float, limit: float) -> float:
     """Where the profile crosses the limit between rho and the edge, or the edge."""
-    near: Vector = outcome.params.values
+    # Every point starts from the optimum: a neighbour's fit may have lost a variance to 0, which a root never leaves.
+    start = outcome.params.values
 
     def excess(held: float) -> float:
-        nonlocal near
         if abs(held - rho) < 1e-12:
             return -math.sqrt(limit)
-        fit = climb_held(pair, held, near)
-        if math.isfinite(fit.objective):
-            near = fit.params.values
+        fit = climb_held(pair, held, start)
         # The root of the deviance is nearly linear in rho, which the search for a zero likes.
         return math.sqrt(max(2.0 * (outcome.objective - fit.objective), 0.0)) - math.sqrt(limit)
 
     if abs(edge - rho) < 1e-12 or excess(edge) <= 0.0:
         return edge
-    near = outcome.params.values
     return float(brentq(excess, rho, edge, xtol=RHO_DIGITS))

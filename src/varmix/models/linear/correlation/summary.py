@@ -79,7 +79,7 @@ class SummaryCorrelation:
     """Estimates from z scores for responses of variance 1: h_1, h_2 (shares of variance), covariance, and rho.
 
     `estimates` (4,) and `covariance` (4, 4, jackknife) follow (h_1, h_2, cov, rho); `without_block` (J, 4) are the
-    estimates without each block; `intercepts` (3,) belong to z_1^2, z_2^2, z_1 z_2, `intercept_errors` are 0 where fixed.
+    estimates without each block; `intercepts` (3,) belong to z_1^2, z_2^2, z_1 z_2; `intercept_errors` are 0 if fixed.
     `rho` is NaN where h_1 or h_2 is not positive; it is not cut at -1 and 1.
     """
 
