@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -97,4 +98,6 @@ def iterate(
                 progress=progress,
                 status=verdict,
             )
-        point = accelerator.step(scheme, point, evaluate)
+        reached = accelerator.step(scheme, point, evaluate)
+        # Where rounding has made the model undefined there is nothing to climb: stay, and let the verdict say so.
+        point = reached if reached.objective > -math.inf else point

@@ -25,7 +25,9 @@ class Status(Enum):
     )
     STALLED = (
         "No step raises the log-likelihood any more although the certificate is not met: rounding limits this "
-        "problem, or components are confounded; compare fit.certificate with the precision you need."
+        "problem, components are confounded, or the likelihood has no maximum (ML with as many centred columns as rows "
+        "grows without bound as the residual variance goes to 0: use criterion='reml'). Compare fit.certificate with "
+        "the precision you need."
     )
 
     @property
