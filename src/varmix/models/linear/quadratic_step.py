@@ -37,8 +37,10 @@ def quadratic_step(values: Vector, score: Vector, information: Square) -> Vector
 
 
 def certify(values: Vector, score: Vector, information: Square) -> Certificate:
-    """Projected gradient and Newton decrement at theta: `sqrt(d'Id)` of the step within the cone [NEWTON-1].
+    """Projected gradient and Newton decrement at theta, from the step d within the cone [NEWTON-1].
 
+    The decrement is `sqrt(2g'd - d'Id)`, the root of twice the gain that is left: `sqrt(d'Id)` inside, and more where the
+    cone cuts the step short, so that a variance on its way to 0 has not arrived while the gradient still pushes it.
     A component at 0 whose gradient does not point inside is held there; inside, the scale of theta_k is theta_k itself, at 0
     it is the standard error of an interior estimate.
     """
@@ -54,6 +56,6 @@ def certify(values: Vector, score: Vector, information: Square) -> Certificate:
     step[free] = quadratic_step(values[free], score[free], information[np.ix_(free, free)])
     return Certificate(
         projected_gradient=float(np.abs(typical * score)[free].max()),
-        newton_decrement=math.sqrt(max(float(step @ information @ step), 0.0)),
+        newton_decrement=math.sqrt(max(float(step @ (2.0 * score - information @ step)), 0.0)),
         on_boundary=boundary,
     )
