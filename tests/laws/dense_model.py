@@ -119,7 +119,9 @@ class DenseModel:
             method="L-BFGS-B",
             options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000},
         )
-        s = np.where(found.x < 1e-7, np.where(np.arange(count) < count - 1, 0.0, found.x), found.x) * scale
+        s = np.where(found.x < 1e-7, 0.0, found.x) * scale
+        if s[-1] == 0.0 and not np.isfinite(self.log_likelihood(s, criterion)):
+            s[-1] = found.x[-1] * scale[-1]
         free = s > 0.0
         for _ in range(6):
             step = np.linalg.solve(self.observed(s, criterion)[np.ix_(free, free)], self.score(s, criterion)[free])

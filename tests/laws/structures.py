@@ -22,9 +22,14 @@ def _designs(data: Simulated) -> Kernels:
     return Kernels(designs=[standardise(X) for X in data.X])
 
 
+def uncentred(data: Simulated) -> list[np.ndarray]:
+    """Kernels of columns with a mean: they have full rank, where centred ones never reach the intercept."""
+    return [(X + 0.4) @ (X + 0.4).T / X.shape[1] for X in data.X]
+
+
 def _matrices(data: Simulated) -> Kernels:
     names = [f"k{number}" for number in range(len(data.X))]
-    return Kernels(matrices=[np.asfortranarray(K) for K in data.kernels], matrix_names=names)
+    return Kernels(matrices=[np.asfortranarray(K) for K in uncentred(data)], matrix_names=names)
 
 
 def _banded(data: Simulated) -> Structure:
@@ -52,9 +57,15 @@ ALGEBRAS: dict[str, tuple[tuple[int, ...], Callable[[Simulated], Structure]]] = 
 }
 
 
+UNBOUNDED = ("tridiagonal", "band", "spectral", "several")
+"""Centred columns of rank n - 1: by ML the likelihood is unbounded as the residual variance goes to 0."""
+
+
 def case(algebra: str, seed: int = 5) -> tuple[DenseModel, Structure]:
     """The dense definition and the structure of one algebra."""
     widths, build_it = ALGEBRAS[algebra]
     truth = (*(0.4 + 0.3 * number for number in range(len(widths))), 1.0)
     data = simulate(seed, ROWS, widths, truth)
-    return data.dense, build_it(data)
+    given = algebra in ("kernel given", "kernel of low rank", "several given")
+    dense = DenseModel.of(data.y, data.Z, uncentred(data)) if given else data.dense
+    return dense, build_it(data)
