@@ -1,0 +1,190 @@
+"""The public function for two cohorts or two traits: units, alleles, overlap, the report, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from varmix.correlation_api import genetic_correlation
+from varmix.errors import AlignmentError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
+from varmix.genotype import ArraySource, StandardisedDesign, standardise
+from varmix.iteration import Status
+from varmix.typing import Matrix, Vector
+
+Sample = tuple[Vector, Vector, Matrix, Matrix]
+
+
+def simulate(rho: float = 0.6, seed: int = 0, n: tuple[int, int] = (90, 80), p: int = 50) -> Sample:
+    rng = np.random.default_rng(seed)
+    G = [rng.binomial(2, 0.4, size=(size, p)).astype(float) for size in n]
+    b = rng.standard_normal((2, p))
+    b[1] = rho * b[0] + np.sqrt(1.0 - rho**2) * b[1]
+    y = [standardise(g).array() @ e * 0.8 + 0.6 * rng.standard_normal(len(g)) for g, e in zip(G, b, strict=True)]
+    return y[0], y[1], G[0], G[1]
+
+
+class WithAlleles(ArraySource):
+    """An array whose variants have alleles, as PLINK files have."""
+
+    table: pd.DataFrame
+
+    @property
+    def variants(self) -> pd.DataFrame:
+        return self.table
+
+
+def named(G: Matrix, people: list[str], swap: np.ndarray | None = None) -> StandardisedDesign:
+    p = G.shape[1]
+    variants = pd.DataFrame({"chromosome": "1", "id": [f"rs{j}" for j in range(p)], "position": range(p)})
+    variants["allele_1"], variants["allele_2"] = "A", "G"
+    if swap is not None:
+        variants.loc[swap, ["allele_1", "allele_2"]] = ["G", "A"]
+        G = np.where(swap, 2.0 - G, G)
+    source = WithAlleles(G, sample_ids=people)
+    source.table = variants
+    return standardise(source)
+
+
+@pytest.mark.parametrize("method", ["newton", "moments"])
+@pytest.mark.parametrize("criterion", ["reml", "ml"])
+def test_units_of_the_responses_go_through(method: str, criterion: str) -> None:
+    y1, y2, G1, G2 = simulate()
+    one, two = standardise(G1), standardise(G2)
+    age = np.linspace(-1.0, 1.0, len(y1))
+    options = {"method": method, "criterion": criterion}
+    plain = genetic_correlation(y1, y2, one, two, age, **options)
+    scaled = genetic_correlation(1e6 * y1 + 3e6 * age, 1e-3 * y2 + 7.0, one, two, age, **options)
+    units = np.array([1e12, 1e-6, 1e3, 1e12, 1e-6])
+    np.testing.assert_allclose(scaled.estimates, plain.estimates * units, rtol=1e-6)
+    np.testing.assert_allclose(scaled.covariance, plain.covariance * np.outer(units, units), rtol=1e-5)
+    np.testing.assert_allclose([scaled.rho, scaled.se], [plain.rho, plain.se], rtol=1e-6)
+    if method == "newton":
+        rows = np.array([88, 79]) if criterion == "reml" else np.array([90, 80])
+        shift = rows @ np.log([1e6, 1e-3])
+        np.testing.assert_allclose(scaled.log_likelihood, plain.log_likelihood - shift, rtol=1e-9)
+        assert plain.test is not None
+        assert scaled.test is not None
+        np.testing.assert_allclose(scaled.test.statistic, plain.test.statistic, rtol=1e-6)
+
+
+def test_pxem_and_newton_report_the_same_fit() -> None:
+    y1, y2, G1, G2 = simulate(seed=1)
+    one, two = standardise(G1), standardise(G2)
+    fits = [genetic_correlation(y1, y2, one, two, method=method, interval="wald") for method in ("newton", "pxem")]
+    np.testing.assert_allclose(fits[0].estimates, fits[1].estimates, rtol=1e-6)
+    assert fits[0].status is Status.CONVERGED
+    assert fits[0].certificate is not None
+    assert fits[0].certificate.newton_decrement < 1e-8
+    low, high = fits[0].interval
+    assert -1.0 <= low <= fits[0].rho <= high <= 1.0
+
+
+def test_alleles_counted_the_other_way_do_not_change_the_fit() -> None:
+    y1, y2, G1, G2 = simulate(seed=2)
+    swap = np.random.default_rng(0).uniform(size=G1.shape[1]) < 0.5
+    one = named(G1, [f"a{i}" for i in range(90)])
+    plain = genetic_correlation(y1, y2, one, named(G2, [f"b{i}" for i in range(80)]), method="moments")
+    turned = genetic_correlation(y1, y2, one, named(G2, [f"b{i}" for i in range(80)], swap), method="moments")
+    np.testing.assert_allclose(turned.estimates, plain.estimates, rtol=1e-9)
+    assert turned.counts["alleles flipped"] == int(swap.sum())
+    assert plain.counts["alleles flipped"] == 0
+
+
+def test_people_in_both_are_found_by_id_or_told() -> None:
+    y1, y2, G1, G2 = simulate(seed=3)
+    G2[:30] = G1[10:40]
+    people = [f"b{i}" for i in range(80)]
+    people[:30] = [f"a{i}" for i in range(10, 40)]
+    one, two = named(G1, [f"a{i}" for i in range(90)]), named(G2, people)
+    found = genetic_correlation(y1, y2, one, two, method="moments")
+    told = genetic_correlation(y1, y2, one, two, method="moments", overlap=(np.arange(10, 40), np.arange(30)))
+    assert found.counts["people in both"] == 30
+    assert found.names[-1] == "e_12"
+    np.testing.assert_array_equal(found.estimates, told.estimates)
+    assert genetic_correlation(y1, y2, one, two, method="moments", overlap="none").residual_covariance == 0.0
+
+
+def test_two_traits_of_one_sample_share_every_row() -> None:
+    y1, _, G1, _ = simulate(seed=4)
+    design = standardise(G1)
+    y2 = 0.5 * y1 + np.random.default_rng(1).standard_normal(len(y1))
+    fit = genetic_correlation(y1, y2, design, design, interval="wald")
+    assert fit.counts["people in both"] == len(y1)
+    assert fit.status.arrived
+    assert fit.residual_covariance > 0.0
+
+
+def test_the_report_says_what_was_found() -> None:
+    y1, y2, G1, G2 = simulate(rho=1.0, seed=6, n=(50, 50), p=40)
+    one, two = standardise(G1), standardise(G2)
+    for method in ("newton", "moments"):
+        fit = genetic_correlation(y1, y2, one, two, method=method)
+        text, frame = fit.summary(), fit.tidy()
+        assert f"{fit.rho:.4g}" in text
+        assert list(frame["name"]) == ["s_1", "s_2", "s_12", "e_1", "e_2", "rho"]
+        np.testing.assert_allclose(frame["estimate"][:5], fit.estimates)
+        if not fit.within_cone:
+            assert fit.status is Status.OUTSIDE_CONE
+            assert "exceeds 1" in text
+
+
+def test_rho_is_not_defined_where_moments_give_a_negative_variance() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        _, y2, G1, G2 = simulate(seed=seed)
+        fit = genetic_correlation(rng.standard_normal(90), y2, standardise(G1), standardise(G2), method="moments")
+        if fit.genetic_variances[0] < 0.0:
+            assert np.isnan(fit.rho)
+            assert fit.status is Status.OUTSIDE_CONE
+            assert "not defined" in fit.summary()
+            return
+    pytest.fail("twenty responses of pure noise gave no negative estimate")
+
+
+def test_a_variance_at_zero_is_reported_and_not_divided_by() -> None:
+    rng = np.random.default_rng(1)
+    for seed in range(20):
+        _, y2, G1, G2 = simulate(seed=seed)
+        y1 = rng.standard_normal(90)
+        one, two = standardise(G1), standardise(G2)
+        if genetic_correlation(y1, y2, one, two, method="moments").genetic_variances[0] > -0.1:
+            continue
+        fit = genetic_correlation(y1, y2, one, two)
+        assert fit.status.arrived
+        assert np.isnan(fit.rho) or abs(fit.rho) <= 1.0
+        assert fit.log_likelihood >= (fit.test.null_log_likelihood if fit.test is not None else np.inf) - 1e-8
+        assert fit.summary()
+        return
+    pytest.fail("twenty responses of pure noise gave no negative estimate")
+
+
+def test_bad_input_is_refused_by_name() -> None:
+    y1, y2, G1, G2 = simulate()
+    one, two = standardise(G1), standardise(G2)
+    broken = y1.copy()
+    broken[4] = np.nan
+    with pytest.raises(NotFiniteError, match="row 4"):
+        genetic_correlation(broken, y2, one, two)
+    with pytest.raises(ShapeError, match="y2"):
+        genetic_correlation(y1, y1, one, two)
+    with pytest.raises(ShapeError, match="covariates2"):
+        genetic_correlation(y1, y2, one, two, None, np.ones(3))
+    with pytest.raises(OptionError, match="method"):
+        genetic_correlation(y1, y2, one, two, method="mcmc")
+    with pytest.raises(OptionError, match="level"):
+        genetic_correlation(y1, y2, one, two, level=95)
+    with pytest.raises(AlignmentError, match="variants"):
+        genetic_correlation(y1, y2, one, standardise(G2[:, :-1]))
+    with pytest.raises(AlignmentError, match="repeated"):
+        genetic_correlation(y1, y2, one, two, overlap=([0, 0], [1, 2]))
+    with pytest.raises(ShapeError, match="equal"):
+        genetic_correlation(y1, y2, one, two, overlap=([0, 1], [1]))
+    with pytest.raises(NotIdentifiedError, match="nothing is left"):
+        genetic_correlation(y1, y2, one, two, np.random.default_rng(0).standard_normal((90, 95)))
+    order = np.arange(50)[::-1]
+    shuffled = replace(two, kept=two.kept[order], held=None)
+    with pytest.raises(AlignmentError, match="same order"):
+        genetic_correlation(y1, y2, one, shuffled)
