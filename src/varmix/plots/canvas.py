@@ -10,6 +10,7 @@ from varmix.errors import MissingExtraError
 
 try:
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 except ImportError as error:  # pragma: no cover - the tests run it in a process of its own
     raise MissingExtraError('Figures need matplotlib, which is not installed: pip install "varmix[plot]".') from error
 
@@ -21,6 +22,8 @@ QUIET = "#767676"
 """What only helps to read: limits, comparisons. Contrast 4.5 on white, so that it still prints."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Okabe and Ito's palette, told apart with any colour vision; yellow left out, which is too pale on white."""
+HALO = (withStroke(linewidth=2.0, foreground="white"),)
+"""Around text that a line may cross."""
 TEXT = 8.0
 """Points: legible when printed at the size of a column, and at 100 dots per inch."""
 SMALL = 7.0

@@ -10,7 +10,7 @@ from scipy import stats
 
 from varmix.errors import OptionError
 from varmix.inference.wald import LEVEL, check_level
-from varmix.plots.canvas import COLOURS, COLUMN, INK, QUIET, SMALL, TEXT, draw_on, tidy_axes
+from varmix.plots.canvas import COLOURS, COLUMN, HALO, INK, QUIET, SMALL, TEXT, draw_on, tidy_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,10 +81,10 @@ def _bar(ax: Any, ends: tuple[float, float], estimate: float, height: float, lev
             ax.plot([end], [height], "|", color=INK, markersize=7.0, zorder=4)
             ax.annotate(
                 f"{end:.3g}", xy=(end, height), xytext=(3 * side, -3), textcoords="offset points",
-                ha="left" if side > 0 else "right", va="top", fontsize=SMALL, color=INK, zorder=6,
+                ha="left" if side > 0 else "right", va="top", fontsize=SMALL, color=INK, zorder=6, path_effects=HALO,
             )  # fmt: skip
     sided = ", one-sided" if ends[0] == 0.0 else ""
     ax.annotate(
         f"{100 * level:g} % interval{sided}", xy=(0.5 * (ends[0] + right), height), xytext=(0, 3),
-        textcoords="offset points", ha="center", fontsize=SMALL, color=INK,
+        textcoords="offset points", ha="center", fontsize=SMALL, color=INK, path_effects=HALO,
     )  # fmt: skip

@@ -1,0 +1,28 @@
+"""Every tutorial runs from top to bottom. The strict build runs them as notebooks; this runs their code alone, sooner."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OPTION = re.compile(r"^:.*\n", re.MULTILINE)
+PAGES = sorted(page for page in TUTORIALS.glob("*.md") if page.name != "index.md")
+
+
+def cells_of(page: Path) -> list[str]:
+    return [OPTION.sub("", cell) for cell in CELL.findall(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.filterwarnings("ignore::varmix.errors.VarmixWarning")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_tutorial_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = cells_of(page)
+    assert cells, f"{page.name} has no code cells"
+    names: dict[str, object] = {}
+    for number, cell in enumerate(cells):
+        exec(compile(cell, f"{page.name}, cell {number}", "exec"), names)
