@@ -14,7 +14,7 @@ from varmix.api import variance_components
 from varmix.cli.figures import write_comparison
 from varmix.cli.folder import make_folder
 from varmix.cli.terminal import note, reading
-from varmix.cli.text import aligned
+from varmix.cli.text import aligned, wrapped
 from varmix.datasets import Demo, load_demo
 from varmix.errors import MissingExtraError, VarmixWarning
 from varmix.genotype import ArraySource, open_plink
@@ -24,6 +24,8 @@ FORMULA: Final = "height ~ sex + age"
 PLAIN: Final = "none"
 SCHEMES: Final = {"EM": "em", "PX-EM": "pxem", "MM": "mm"}
 ACCELERATORS: Final = {PLAIN: "", "squarem": " + SQUAREM", "anderson": " + Anderson"}
+DRAWN: Final = ("EM", "MM", "PX-EM", "EM + SQUAREM", "EM + Anderson", "Newton")
+"""More lines could not be told apart; the table has all."""
 STEPS: Final = 2000
 """Enough for EM alone to arrive, so that its path is seen to the end."""
 
@@ -118,10 +120,10 @@ def _tell_gain(runs: dict[str, Run]) -> None:
 
 
 def _draw(runs: dict[str, Run], folder: Path) -> None:
-    climbs = {name: run.fit for name, run in runs.items() if run.fit.criterion != "moments"}
+    climbs = {name: runs[name].fit for name in DRAWN}
     try:
         drawn = write_comparison(climbs, runs["Newton"].fit, folder)
     except MissingExtraError as missing:
         note(f"No figures were drawn: {missing}")
         drawn = []
-    typer.echo(f"\nWritten to {folder}: {', '.join(['comparison.tsv', *drawn])}")
+    typer.echo(f"\n{wrapped(f'Written to {folder}: ' + ', '.join(['comparison.tsv', *drawn]) + '.')}")

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from varmix.cli.codes import ExitCode, code_of
 from varmix.cli.wording import for_terminal
-from varmix.errors import ConvergenceWarning, VarmixError, VarmixWarning
+from varmix.errors import ConvergenceWarning, FragileMomentsWarning, VarmixError, VarmixWarning
 from varmix.typing import Tick
 
 
@@ -24,8 +24,9 @@ def session(*, debug: bool, quiet: bool = False) -> Iterator[None]:
     """Warnings become `note:` lines, each once; errors one `error:` line and an exit code."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", VarmixWarning)
-        # The exit code and the last line of the table say it already.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        # Table, JSON and exit code say these already.
+        for told in (ConvergenceWarning, FragileMomentsWarning):
+            warnings.simplefilter("ignore", told)
         warnings.showwarning = _Notes(quiet=quiet)
         try:
             yield

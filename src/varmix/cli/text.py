@@ -22,14 +22,14 @@ def fit_text(findings: Findings) -> str:
     """Headline, tables, what was dropped, why it stopped, and what to be careful about."""
     fit = findings.fit
     parts = [
-        _wrap(headline(fit)),
+        wrapped(headline(fit)),
         _section("Variance components", _components(findings)),
         _section("Proportions of variance", _proportions(findings)),
         _section("Fixed effects", _coefficients(findings)),
         _sample(fit.sample),
         "\n".join(
-            [_wrap(f"{fit.status.name}: {fit.status.advice}"), _wrap(certificate_line(fit))]
-            + [_wrap(f"Note: {told}") for told in fit.facts.get("warnings", [])]
+            [wrapped(f"{fit.status.name}: {fit.status.advice}"), wrapped(certificate_line(fit))]
+            + [wrapped(f"Note: {told}") for told in fit.facts.get("warnings", [])]
         ),
     ]
     return "\n\n".join(parts) + "\n"
@@ -105,10 +105,10 @@ def _sample(sample: pd.DataFrame) -> str:
         if what == "rows" and "missing" in cause and count
     ]
     people.append(f"{counts['rows', 'used']:,} used")
-    lines = [_wrap(f"People: {'; '.join(people)}.")]
+    lines = [wrapped(f"People: {'; '.join(people)}.")]
     dropped = [cause.partition(": ")[2] for what, cause in counts if what == "covariates"]
     if dropped:
-        lines.append(_wrap(f"Covariates dropped as collinear: {', '.join(dropped)}."))
+        lines.append(wrapped(f"Covariates dropped as collinear: {', '.join(dropped)}."))
     for what in dict.fromkeys(what for what, cause in counts if cause == "variants read"):
         told = [f"{counts[what, 'variants read']:,} read"]
         told += [
@@ -117,7 +117,7 @@ def _sample(sample: pd.DataFrame) -> str:
             if counts.get((what, cause))
         ]
         told.append(f"{counts[what, 'variants used']:,} used")
-        lines.append(_wrap(f"Variants of {what}: {'; '.join(told)}."))
+        lines.append(wrapped(f"Variants of {what}: {'; '.join(told)}."))
     return "\n".join(lines)
 
 
@@ -139,5 +139,6 @@ def _short(name: object) -> str:
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 
-def _wrap(text: str) -> str:
+def wrapped(text: str) -> str:
+    """Lines of at most 80 columns."""
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)

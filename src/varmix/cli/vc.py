@@ -17,7 +17,7 @@ from varmix.cli.kernels import KernelFiles, check_people
 from varmix.cli.people import People
 from varmix.cli.request import FitRequest, OutputRequest
 from varmix.cli.terminal import note, reading, tell_error
-from varmix.cli.text import fit_text
+from varmix.cli.text import fit_text, wrapped
 from varmix.cli.wording import for_terminal
 from varmix.errors import OptionError, VarmixError
 from varmix.results.store import as_text
@@ -36,7 +36,9 @@ def fit_traits(
         if not output.quiet:
             note(told)
     worst, documents = ExitCode.DONE, {}
-    for trait in people.traits:
+    for number, trait in enumerate(people.traits):
+        if number and not (output.quiet or output.json):
+            typer.echo()
         with threadpool_limits(limits=threads) if threads else nullcontext():
             try:
                 findings = _fit(people, trait, files, options, output)
@@ -88,7 +90,7 @@ def _report(findings: Findings, folder: Path | None, output: OutputRequest) -> E
     if folder is not None:
         written = write_fit(findings, folder, effects=output.effects, figures=output.figures)
         if not (output.quiet or output.json):
-            typer.echo(f"\nWritten to {folder}: {', '.join(written)}\n")
+            typer.echo(f"\n{wrapped(f'Written to {folder}: ' + ', '.join(written) + '.')}")
     status = findings.fit.status
     if status.arrived:
         return ExitCode.DONE
