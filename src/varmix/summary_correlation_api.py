@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from varmix.correlation_api import variant_signs
 from varmix.errors import AlignmentError, OptionError
 from varmix.genotype.design import StandardisedDesign
 from varmix.models.linear.correlation.alleles import check_scores, match_studies
+from varmix.models.linear.correlation.cohorts import variant_signs
 from varmix.models.linear.correlation.ld import LdScores, ld_scores, paired_ld_scores
 from varmix.models.linear.correlation.summary import Intercept, SummaryCorrelation, correlate_summaries
 from varmix.typing import Array, Vector

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from varmix.correlation_api import genetic_correlation
-from varmix.errors import AlignmentError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
+from varmix.errors import AlignmentError, NotAvailableError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
 from varmix.genotype import ArraySource, StandardisedDesign, standardise
 from varmix.iteration import Status
 from varmix.typing import Matrix, Vector
@@ -107,6 +107,24 @@ def test_people_in_both_are_found_by_id_or_told() -> None:
     assert genetic_correlation(y1, y2, one, two, method="moments", overlap="none").residual_covariance == 0.0
 
 
+def test_the_jackknife_equals_a_fit_without_each_block() -> None:
+    y1, y2, G1, G2 = simulate(seed=5)
+    one, two = standardise(G1), standardise(G2)
+    fit = genetic_correlation(y1, y2, one, two, np.linspace(0.0, 1.0, 90), method="moments", blocks=6)
+    assert fit.without_block is not None
+    edges = np.linspace(0, 50, 7).round().astype(int)
+    rho = []
+    for j, left in enumerate(fit.without_block):
+        keep = np.r_[0 : edges[j], edges[j + 1] : 50]
+        parts = (standardise(G[:, keep]) for G in (G1, G2))
+        expected = genetic_correlation(y1, y2, *parts, np.linspace(0.0, 1.0, 90), method="moments")
+        np.testing.assert_allclose(left, expected.estimates, rtol=1e-8)
+        rho.append(expected.rho)
+    spread = np.sqrt(5.0 / 6.0 * np.sum((np.array(rho) - np.mean(rho)) ** 2))
+    np.testing.assert_allclose(fit.jackknife_errors[-1], spread, rtol=1e-6)
+    assert "6 blocks" in fit.summary()
+
+
 def test_two_traits_of_one_sample_share_every_row() -> None:
     y1, _, G1, _ = simulate(seed=4)
     design = standardise(G1)
@@ -174,6 +192,12 @@ def test_bad_input_is_refused_by_name() -> None:
         genetic_correlation(y1, y2, one, two, None, np.ones(3))
     with pytest.raises(OptionError, match="method"):
         genetic_correlation(y1, y2, one, two, method="mcmc")
+    with pytest.raises(OptionError, match="jackknife"):
+        genetic_correlation(y1, y2, one, two, blocks=5)
+    with pytest.raises(OptionError, match="from 2"):
+        genetic_correlation(y1, y2, one, two, method="moments", blocks=1)
+    with pytest.raises(NotAvailableError, match="blocks="):
+        _ = genetic_correlation(y1, y2, one, two, method="moments").jackknife_errors
     with pytest.raises(OptionError, match="level"):
         genetic_correlation(y1, y2, one, two, level=95)
     with pytest.raises(AlignmentError, match="variants"):

@@ -130,7 +130,9 @@ def cut_blocks(
         for start, stop in pairwise(edges):
             part = slice(int(start), int(stop))
             pieces.append(
-                VariantBlock(design=_columns(design, part), weights=weights[part], components=components, label=label)
+                VariantBlock(
+                    design=design_columns(design, part), weights=weights[part], components=components, label=label
+                )
             )
             label += 1
         component += len(components)
@@ -138,7 +140,7 @@ def cut_blocks(
     return tuple(pieces)
 
 
-def _columns(design: StandardisedDesign, part: slice) -> StandardisedDesign:
+def design_columns(design: StandardisedDesign, part: slice) -> StandardisedDesign:
     """The same design restricted to some of its columns, scaled as before."""
     return replace(
         design,

@@ -230,7 +230,7 @@ def _residual_weights(pair: Pair, values: Vector) -> dict[tuple[int, int], Squar
     """Blocks of the inverse residual covariance; numbers stand for multiples of the identity."""
     if pair.overlap is None:
         return {(0, 0): 1.0 / float(values[3]), (1, 1): 1.0 / float(values[4])}
-    inverse = np.linalg.pinv(pair.residual_covariance(values), hermitian=True)
+    inverse: Square = np.asarray(np.linalg.pinv(pair.residual_covariance(values), hermitian=True), dtype=np.float64)
     return {(i, j): inverse[pair.cut(i, j)] for i in (0, 1) for j in (0, 1)}
 
 

@@ -28,13 +28,18 @@ def pair_moments(pair: Pair) -> PairMoments:
     The equations of either cohort are those of [MOM-1]; the covariance's is `y'M_1K_12M_2z = s_12 tr(M_1K_12M_2K_12')`,
     with a second one for the residual covariance where people are in both. Raises NotIdentifiedError.
     """
-    equations = pair.pairs(np.eye(pair.rows))
-    y = pair.response[:, None]
-    quadratics = np.array([float(np.vdot(y, pair.times(k, y))) for k in range(pair.count)])
-    check_identified(equations)
-    values = np.linalg.solve(equations, quadratics)
+    values, equations = moment_values(pair)
     spread = 2.0 * pair.pairs(pair.covariance(values))
     return PairMoments(values=values, covariance=sandwich_covariance(equations, spread))
+
+
+def moment_values(pair: Pair) -> tuple[Vector, Square]:
+    """The solution (K,) and the equations (K, K). Raises NotIdentifiedError."""
+    equations = pair.gram()
+    check_identified(equations)
+    y = pair.response[:, None]
+    quadratics = np.array([float(np.vdot(y, pair.times(k, y))) for k in range(pair.count)])
+    return np.linalg.solve(equations, quadratics), equations
 
 
 def check_identified(equations: Square) -> None:

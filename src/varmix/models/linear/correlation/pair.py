@@ -114,6 +114,22 @@ class Pair:
                 result[k, j] = result[j, k] = float(np.einsum("ij,ji->", products[k], products[j]))
         return result
 
+    def gram(self) -> Square:
+        """`tr(A_k A_l)` of the derivatives, shape (K, K), in O(n^2): inner products of blocks at the same place."""
+        parts = [self.derivative(k) for k in range(self.count)]
+        result = np.zeros((self.count, self.count))
+        for k, left in enumerate(parts):
+            for j, right in enumerate(parts[: k + 1]):
+                shared = left.keys() & right.keys()
+                result[k, j] = result[j, k] = sum(self._block_inner(at, left[at], right[at]) for at in shared)
+        return result
+
+    def _block_inner(self, at: tuple[int, int], left: Matrix, right: Matrix) -> float:
+        if left.size == 0 or right.size == 0:
+            other = right if left.size == 0 else left
+            return float(other.trace()) if other.size else float(self.sizes[at[0]])
+        return float(np.einsum("ij,ij->", left, right))
+
     def covariance(self, values: Vector) -> Square:
         """V at theta."""
         V = np.zeros((self.rows, self.rows), order="F")

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from varmix.errors import NotAvailableError
 from varmix.iteration import Certificate, Status
 from varmix.models.linear.correlation.interval import CorrelationTest
+from varmix.models.linear.correlation.likelihood import correlation_of
 from varmix.models.linear.correlation.pair import NAMES
-from varmix.typing import Square, Vector
+from varmix.models.linear.moment_jackknife import jackknife_covariance
+from varmix.typing import Array, Square, Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class GeneticCorrelation:
     test: CorrelationTest | None
     counts: Mapping[str, int]
     iterations: int
+    without_block: Array | None = None
+    """Moments without each block of variants, shape (J, K)."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,6 +55,17 @@ class GeneticCorrelation:
     def standard_errors(self) -> Vector:
         """Of the parameters, shape (K,); NaN for one held at 0."""
         return np.asarray(np.sqrt(self.covariance.diagonal()))
+
+    @property
+    def jackknife_errors(self) -> Vector:
+        """Standard errors of the parameters and rho, shape (K + 1,), from leaving out blocks of variants.
+
+        Raises NotAvailableError when that was not asked for.
+        """
+        if self.without_block is None:
+            raise NotAvailableError("No jackknife was made. Pass method='moments' and blocks=, the number of blocks.")
+        rho = np.array([correlation_of(values) for values in self.without_block])
+        return np.asarray(np.sqrt(jackknife_covariance(np.column_stack([self.without_block, rho])).diagonal()))
 
     @property
     def genetic_variances(self) -> tuple[float, float]:
@@ -103,6 +119,10 @@ class GeneticCorrelation:
             f"  rho   {_number(self.rho):>12}  (se {_number(self.se)}; {self.level:.0%} {self.interval_kind} interval "
             f"{_number(low)} to {_number(high)})"
         )
+        if self.without_block is not None:
+            lines.append(
+                f"  jackknife over {len(self.without_block)} blocks: se of rho {_number(self.jackknife_errors[-1])}"
+            )
         if self.test is not None:
             lines.append(f"  test of rho = 0: chi-square {self.test.statistic:.4g} on 1, p = {self.test.p:.3g}")
         return "\n".join([*lines, "", self._advice()])

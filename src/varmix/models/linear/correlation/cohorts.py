@@ -1,0 +1,129 @@
+"""Two cohorts brought together: responses, covariates, the people and the variants they share [VC-8]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from varmix.errors import AlignmentError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
+from varmix.genotype.design import StandardisedDesign
+from varmix.genotype.matching import match_variants
+from varmix.linalg.householder import pivoted_columns
+from varmix.marginal.piece import power_of_two
+from varmix.typing import Array, Index, Matrix, Vector
+
+Overlap: TypeAlias = Literal["auto", "none"] | tuple[Sequence[int], Sequence[int]]
+"""Who is in both: by sample id, nobody, or row positions in y1 and in y2."""
+
+
+def checked_response(y: Array, design: StandardisedDesign, name: str) -> Vector:
+    """The response (n,) of a design. Raises ShapeError, NotFiniteError."""
+    values = np.asarray(y, dtype=np.float64)
+    if values.shape != (design.n,):
+        raise ShapeError(
+            f"{name} has shape {values.shape}; its design '{design.name}' has {design.n:,} rows. Align them."
+        )
+    _check_finite(values[:, None], name)
+    return values
+
+
+def _check_finite(values: Matrix, name: str) -> None:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row = int(np.argwhere(bad)[0][0])
+        raise NotFiniteError(
+            f"{name} has {int(bad.sum()):,} values that are NaN or infinite (first in row {row}). Drop those rows from "
+            "the response, the covariates and the design."
+        )
+
+
+def checked_covariates(covariates: Array | None, rows: int, intercept: bool, name: str) -> Matrix:
+    """Independent columns (n, c), intercept first if asked. Raises ShapeError, NotFiniteError, NotIdentifiedError."""
+    given = np.empty((rows, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
+    given = given[:, None] if given.ndim == 1 else given
+    if given.ndim != 2 or given.shape[0] != rows:
+        raise ShapeError(f"{name} has shape {given.shape} for {rows:,} rows. Align them with the design.")
+    _check_finite(given, name)
+    Z = np.column_stack([np.ones(rows), given]) if intercept else given
+    kept = pivoted_columns(Z)[0]
+    if kept.size > rows - 2:
+        raise NotIdentifiedError(f"{name} has {kept.size} independent columns for {rows} rows: nothing is left to fit.")
+    return Z[:, kept]
+
+
+def shared_people(overlap: Overlap, design1: StandardisedDesign, design2: StandardisedDesign) -> tuple[Index, Index]:
+    """Positions of the same people in either response. Raises OptionError, ShapeError, AlignmentError."""
+    nobody = (np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))
+    if isinstance(overlap, str):
+        if overlap not in ("auto", "none"):
+            raise OptionError(f"overlap={overlap!r} is not known. Use 'auto', 'none' or two arrays of row positions.")
+        if overlap == "none":
+            return nobody
+        if design1 is design2:
+            rows = np.arange(design1.n, dtype=np.intp)
+            return rows, rows
+        return _same_people(design1, design2) or nobody
+    if len(overlap) != 2:
+        raise OptionError("overlap must be two arrays: positions in y1 and in y2 of the same people.")
+    first, second = (np.asarray(part, dtype=np.intp) for part in overlap)
+    if first.shape != second.shape or first.ndim != 1:
+        raise ShapeError(f"overlap has arrays of shapes {first.shape} and {second.shape}; they must be equal vectors.")
+    for part, design, name in ((first, design1, "y1"), (second, design2, "y2")):
+        if part.size and (part.min() < 0 or part.max() >= design.n or np.unique(part).size < part.size):
+            raise AlignmentError(
+                f"overlap names rows of {name} that are repeated or outside 0 to {design.n - 1}. Name each once."
+            )
+    return first, second
+
+
+def _same_people(design1: StandardisedDesign, design2: StandardisedDesign) -> tuple[Index, Index] | None:
+    first, second = design1.sample_ids, design2.sample_ids
+    if first is None or second is None:
+        return None
+    first, second = (table.assign(row=np.arange(len(table))) for table in (first, second))
+    both: Any = first.merge(second, on=["FID", "IID"], suffixes=("_1", "_2"))
+    return both["row_1"].to_numpy(dtype=np.intp), both["row_2"].to_numpy(dtype=np.intp)
+
+
+def variant_signs(design1: StandardisedDesign, design2: StandardisedDesign) -> tuple[Vector, int]:
+    """-1 where design2 counts the other allele, and their number. Raises AlignmentError for other variants."""
+    if design1.p != design2.p:
+        raise AlignmentError(
+            f"Design '{design1.name}' has {design1.p:,} variants and '{design2.name}' {design2.p:,}. Restrict both to "
+            "the variants that vary in both cohorts."
+        )
+    if design1 is design2:
+        return np.ones(design1.p), 0
+    match = match_variants(design1.source, design1.kept, design2.source)
+    if not np.array_equal(match.positions, design2.kept):
+        at = int(np.flatnonzero(match.positions != design2.kept)[0])
+        raise AlignmentError(
+            f"Column {at} of design '{design2.name}' is another variant than in '{design1.name}'. Give both designs "
+            "the same variants in the same order."
+        )
+    turned = match.flipped.copy()
+    for design in (design1, design2):
+        if design.flipped is not None:
+            turned ^= design.flipped
+    return np.where(turned, -1.0, 1.0), int(turned.sum())
+
+
+def joint_kernels(
+    design1: StandardisedDesign, design2: StandardisedDesign, signs: Vector
+) -> tuple[tuple[Matrix, Matrix, Matrix], tuple[float, float]]:
+    """`K_11, K_12, K_22` of columns divided by powers of two, and those powers."""
+    own = []
+    for design in (design1, design2):
+        K = np.zeros((design.n, design.n), order="F")
+        design.gram_into(K)
+        own.append(K)
+    cross = np.zeros((design1.n, design2.n))
+    aligned = replace(design2, block_size=design1.block_size)
+    for (part, left), (_, right) in zip(design1.blocks(), aligned.blocks(), strict=True):
+        cross += (left * signs[part]) @ right.T
+    widths = tuple(power_of_two(math.sqrt(float(K.trace()) / len(K))) for K in own)
+    return (own[0] / widths[0] ** 2, cross / (widths[0] * widths[1]), own[1] / widths[1] ** 2), (widths[0], widths[1])
