@@ -1,4 +1,4 @@
-"""Every tutorial runs from top to bottom. The strict build runs them as notebooks; this runs their code alone, sooner."""
+"""Every tutorial runs from top to bottom. The strict build runs them as notebooks; this runs the code alone."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import varmix as vm
-from varmix.errors import NotAvailableError, OptionError
+from varmix.errors import FragileMomentsWarning, NotAvailableError, OptionError
 from varmix.plots import plot_components, plot_paths, plot_profile
 from varmix.plots.canvas import spread_apart
 
@@ -51,7 +51,8 @@ def slow_em(at_zero, designs):
 @pytest.fixture
 def moments(fits, designs):
     y = fits["newton"].augment()["y"].to_numpy()
-    return vm.variance_components(y, designs={"snps": designs[0]}, method="moments")
+    with pytest.warns(FragileMomentsWarning):
+        return vm.variance_components(y, designs={"snps": designs[0]}, method="moments")
 
 
 def lines_of(ax, count):
@@ -105,7 +106,6 @@ def test_paths_of_other_criteria_cannot_share_a_figure(fits, designs):
         plot_paths({"reml": fits["newton"], "ml": other})
 
 
-@pytest.mark.filterwarnings("ignore::varmix.errors.FragileMomentsWarning")
 def test_moments_have_components_and_no_path_or_profile(moments):
     assert moments.plot.components().axes
     with pytest.raises(NotAvailableError, match="no path"):
@@ -198,6 +198,21 @@ def test_drawing_changes_no_settings_and_opens_no_window(fits, tmp_path):
 
 def test_figures_show_themselves_in_notebooks(fits):
     assert fits["mm"].plot.components()._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e6])
+def test_no_factor_is_left_aside_from_the_ticks(fits, designs, unit):
+    y = unit * fits["newton"].augment()["y"].to_numpy()
+    fit = vm.variance_components(y, designs={"snps": designs[0]})
+    for figure in (fit.plot.profile("snps"), fit.plot.components()):
+        figure.draw_without_rendering()
+        assert figure.axes[0].xaxis.get_offset_text().get_text() == ""
+
+
+def test_kinds_of_intervals_are_told_where_they_differ(fits, moments):
+    together = texts_of(plot_components({"newton": fits["newton"], "moments": moments}))
+    assert sum(text.endswith("profile") for text in together) == 2
+    assert sum(text.endswith("Wald") for text in together) == 2
 
 
 def test_unknown_options_are_named(fits):

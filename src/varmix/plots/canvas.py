@@ -11,6 +11,7 @@ from varmix.errors import MissingExtraError
 try:
     from matplotlib.figure import Figure
     from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import MaxNLocator
 except ImportError as error:  # pragma: no cover - the tests run it in a process of its own
     raise MissingExtraError('Figures need matplotlib, which is not installed: pip install "varmix[plot]".') from error
 
@@ -57,6 +58,14 @@ def tidy_axes(ax: Any) -> None:
     for label in (ax.xaxis.label, ax.yaxis.label):
         label.set(fontsize=TEXT, color=INK)
     ax.title.set(fontsize=TEXT, color=INK)
+
+
+def whole_numbers_on_ticks(ax: Any) -> None:
+    """Very large and very small values in full on each tick of x, where matplotlib would put a factor aside."""
+    largest = max(abs(end) for end in ax.get_xlim())
+    if largest >= 1e5 or largest < 1e-3:
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
 
 
 def colour(number: int) -> str:

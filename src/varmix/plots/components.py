@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import pandas as pd
 
 from varmix.errors import OptionError
-from varmix.plots.canvas import INK, QUIET, SMALL, TEXT, colour, draw_on, tidy_axes
+from varmix.plots.canvas import INK, QUIET, SMALL, TEXT, colour, draw_on, tidy_axes, whole_numbers_on_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Of = Literal["variance", "proportion"]
 KINDS = {"profile": "profile", "wald": "Wald", "bootstrap": "bootstrap"}
+LETTER = 0.065
+"""Width of a letter of a name, inches: names longer than twelve letters widen the figure, not narrow the axes."""
 ROW = 0.22
 """Height of a line of the table, inches."""
 
@@ -38,12 +40,14 @@ def plot_components(fits: Fit | Mapping[str, Fit], *, of: Of = "variance", ax: A
     lines = _lines(named, of)
     headings = len(named) > 1
     height = ROW * (len(lines) + (lines["term"].nunique() if headings else 0)) + 0.75
-    figure, ax = draw_on(ax, width=4.6, height=max(height, 1.3))
+    longest = max(len(str(name)) for name in (*lines["term"], *named))
+    figure, ax = draw_on(ax, width=4.6 + LETTER * max(longest - 12, 0), height=max(height, 1.3))
     tidy_axes(ax)
     ax.spines["left"].set_visible(False)
     places = _places(lines, headings)
     ax.axvline(0.0, color=QUIET, linewidth=0.6, zorder=0)
     _reach(ax, lines, of)
+    whole_numbers_on_ticks(ax)
     upper_bound = 1.0 if of == "proportion" else math.inf
     tones = {name: colour(number) for number, name in enumerate(named)}
     mixed = lines["interval"].nunique() > 1

@@ -10,7 +10,18 @@ from scipy import stats
 
 from varmix.errors import OptionError
 from varmix.inference.wald import LEVEL, check_level
-from varmix.plots.canvas import COLOURS, COLUMN, HALO, INK, QUIET, SMALL, TEXT, draw_on, tidy_axes
+from varmix.plots.canvas import (
+    COLOURS,
+    COLUMN,
+    HALO,
+    INK,
+    QUIET,
+    SMALL,
+    TEXT,
+    draw_on,
+    tidy_axes,
+    whole_numbers_on_ticks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +67,7 @@ def plot_profile(
         color=COLOURS[0],
     )  # fmt: skip
     ax.set_ylim(1.08 * float(heights.min()), -0.08 * float(heights.min()))
+    whole_numbers_on_ticks(ax)
     ax.set_ylabel("profile log-likelihood − maximum")
     variance = f"variance of {term} (unit of {fit.facts['response']})²"
     ax.set_xlabel(variance if of == "variance" else f"proportion of variance: {term}")
