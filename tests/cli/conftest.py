@@ -5,18 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from varmix.cli.app import app
 from varmix.datasets import load_demo
 
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Call the program with arguments; every one is turned into text."""
     runner = CliRunner()

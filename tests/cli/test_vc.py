@@ -110,7 +110,8 @@ def test_moments_have_no_tests_and_no_path(vc, tmp_path):
 def test_options_reach_the_fit(vc, tmp_path):
     result = vc(
         "--method", "mm", "--accelerate", "squarem", "--no-polish", "--max-iterations", 40, "--starts", 3, "--seed", 5,
-        "--scaling", "allele_frequency", "--threads", 1, "--tolerance", 1e-5, "--out", tmp_path, "--no-figures", "--no-test",
+        "--scaling", "allele_frequency", "--threads", 1, "--tolerance", 1e-5, "--out", tmp_path, "--no-figures",
+        "--no-test",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     fit = vm.load(tmp_path / "fit.json")
@@ -251,9 +252,13 @@ def test_categories_become_contrasts(vc, files, tmp_path):
     assert read(tmp_path / "coefficients.tsv")["term"].tolist() == ["(Intercept)", "sexmale", "batch1", "batch2"]
 
 
-def test_a_progress_bar_needs_a_terminal(vc):
+def test_a_progress_bar_is_for_terminals_and_not_on_stdout(vc, monkeypatch):
     result = vc()
     assert not re.search(r"Reading|\x1b", result.stdout + result.stderr)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes stderr for a terminal
+    shown = vc()
+    assert shown.stdout == result.stdout
+    assert "1200/1200" in re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.stderr)
 
 
 def test_summary_is_what_was_shown(vc, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from varmix.errors import AscentError, MissingExtraError, OptionError, VarmixError
+from varmix.errors import AscentError, OptionError, VarmixError
 
 
 class ExitCode(IntEnum):
@@ -29,6 +29,6 @@ def code_of(error: BaseException) -> ExitCode:
         return ExitCode.USAGE
     if isinstance(error, AscentError):
         return ExitCode.DEFECT
-    if isinstance(error, (VarmixError, MissingExtraError, OSError, MemoryError, UnicodeDecodeError)):
+    if isinstance(error, (VarmixError, OSError, MemoryError)):
         return ExitCode.DATA
     return ExitCode.DEFECT

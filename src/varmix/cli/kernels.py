@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from varmix.cli.encoding import text_of
 from varmix.errors import AlignmentError, OptionError
 from varmix.formula import align
 from varmix.genotype import (
@@ -59,16 +60,20 @@ def open_kernels(
     ids: dict[str, pd.DataFrame] = {}
     for text in bfiles:
         name, prefix = _named(text)
-        source = open_plink(prefix, num_threads=threads, name=name)
+        with text_of(f"{prefix}.bim or .fam"):
+            source = open_plink(prefix, num_threads=threads, name=name)
         ids[str(source.path.with_suffix(".fam"))] = source.sample_ids
         if annotation is None:
             _add(designs, kernels, source.name)
             designs[source.name] = source
         else:
-            designs.update(split_by_annotation(source, read_annotation(annotation), rest=rest))
+            with text_of(annotation):
+                groups = read_annotation(annotation)
+            designs.update(split_by_annotation(source, groups, rest=rest))
     for text in grms:
         name, prefix = _named(text)
-        matrix = read_grm(prefix)
+        with text_of(f"{prefix}.grm.id"):
+            matrix = read_grm(prefix)
         label = name or matrix.name
         _add(designs, kernels, label)
         kernels[label] = matrix

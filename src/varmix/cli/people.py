@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from varmix.cli.encoding import text_of
 from varmix.cli.terminal import note
 from varmix.errors import OptionError, VarmixWarning
 from varmix.formula import TableKind, align, read_table
@@ -54,7 +55,8 @@ def read_people(
         if covariates or categorical:
             raise OptionError("--covar-names and --categorical choose columns of a file: give it with --covar.")
     else:
-        extra = read_table(covar, "covariate", header=header, categorical=categorical)
+        with text_of(covar):
+            extra = read_table(covar, "covariate", header=header, categorical=categorical)
         chosen = tuple(covariates) or tuple(str(name) for name in extra.columns[2:])
         _check_there(chosen, extra, covar, "--covar-names")
         both = [name for name in chosen if name in wanted]
@@ -72,7 +74,8 @@ def _read(
     """As `read_table`, without the warnings about columns that are not asked for."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", VarmixWarning)
-        table = read_table(path, kind, header=header, minus_nine_is_missing=minus_nine_is_missing)
+        with text_of(path):
+            table = read_table(path, kind, header=header, minus_nine_is_missing=minus_nine_is_missing)
     for warning in caught:
         if not asked or any(f"column '{name}'" in str(warning.message) for name in asked):
             warnings.warn(warning.message, stacklevel=2)
@@ -100,7 +103,7 @@ def _check_there(names: Sequence[str], table: pd.DataFrame, path: Path, option: 
 
 def _joined(table: pd.DataFrame, extra: pd.DataFrame, pheno: Path, covar: Path) -> pd.DataFrame:
     left, right = str(pheno), str(covar)
-    if left == right:
+    if pheno.resolve() == covar.resolve():
         return pd.concat([table, extra.iloc[:, 2:]], axis=1)
     alignment = align({left: table[["FID", "IID"]], right: extra[["FID", "IID"]]})
     rows = np.full(len(table), -1, dtype=np.intp)
@@ -119,8 +122,9 @@ def _quoted(name: str) -> str:
 
 
 def _check_name(name: str) -> None:
+    """Raise OptionError for what even backticks do not make a variable of a formula."""
     number = name.replace(".", "", 1).isdigit()
-    if number or "`" in name or "|" in name or "~" in name:
+    if number or any(sign in name for sign in "`|~"):
         raise OptionError(
-            f"The column '{name}' cannot stand in a formula. Give it a name without digits alone, `, | or ~."
+            f"The column '{name}' cannot stand in a formula. Rename it: no number alone, and none of the signs ` | ~."
         )

@@ -30,7 +30,7 @@ def session(*, debug: bool, quiet: bool = False) -> Iterator[None]:
         warnings.showwarning = _Notes(quiet=quiet)
         try:
             yield
-        except (typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as problem:
             tell_error(problem, debug=debug)
@@ -94,6 +94,10 @@ def _explained(problem: BaseException) -> str:
         return "interrupted; nothing further was written."
     if isinstance(problem, MemoryError):
         return "There is not enough memory for matrices of people by people. Use fewer people or a larger machine."
+    if isinstance(problem, OSError) and not isinstance(problem, VarmixError):
+        return (
+            f"{problem.strerror or problem}: {problem.filename or 'a file'}. Check its permissions and the free space."
+        )
     if isinstance(problem, VarmixError) or code_of(problem) is not ExitCode.DEFECT:
         return str(problem) or type(problem).__name__
     again = "" if "--debug" in sys.argv else " Run again with --debug and report what it shows."

@@ -12,8 +12,9 @@ from varmix.cli.findings import Findings
 from varmix.results.text import certificate_line, headline
 
 WIDTH = 80
-LONGEST_NAME = 22
-"""Longer names are cut in the table; the files have them whole."""
+SHORTEST_NAME = 8
+"""Names are cut to make a line fit, but not below this; the files have them whole."""
+INDENT = "  "
 SHOWN_COEFFICIENTS = 20
 """Principal components and batches would fill the screen; the file has them all."""
 
@@ -35,14 +36,18 @@ def fit_text(findings: Findings) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """Rows of cells as columns two blanks apart; the first `left` columns to the left, the others to the right."""
+def aligned(rows: Sequence[Sequence[str]], *, width: int = WIDTH) -> str:
+    """Rows as columns two blanks apart: names to the left, cut where a line would be too long, and numbers to the right."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    room = max(width - sum(2 + wide for wide in widths[1:]), SHORTEST_NAME)
+    widths[0] = min(widths[0], room)
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if at < left else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
+            [
+                _short(row[0], room).ljust(widths[0]),
+                *(cell.rjust(wide) for cell, wide in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
         for row in rows
     )
 
@@ -56,18 +61,18 @@ def _components(findings: Findings) -> str:
     p_values = dict(zip(findings.tests["term"], findings.tests["p"], strict=True))
     rows = [["term", "estimate", "se", _interval_name(findings), "by"] + (["LR test p"] if p_values else [])]
     for row in findings.components.itertuples(index=False):
-        cells = [_short(row.term), number(row.estimate), number(row.se, 4), _interval(row), str(row.interval)]
+        cells = [str(row.term), number(row.estimate), number(row.se, 4), _interval(row), str(row.interval)]
         if p_values:
             cells.append(number(p_values[row.term], 3) if row.term in p_values else "")
         rows.append(cells)
-    return aligned(rows)
+    return aligned(rows, width=WIDTH - len(INDENT))
 
 
 def _proportions(findings: Findings) -> str:
     rows = [["term", "proportion", "se", _interval_name(findings), "s / sum of s"]]
     for row in findings.proportions.itertuples(index=False):
-        rows.append([_short(row.term), number(row.estimate), number(row.se, 4), _interval(row), number(row.ratio)])
-    return aligned(rows)
+        rows.append([str(row.term), number(row.estimate), number(row.se, 4), _interval(row), number(row.ratio)])
+    return aligned(rows, width=WIDTH - len(INDENT))
 
 
 def _coefficients(findings: Findings) -> str:
@@ -76,7 +81,7 @@ def _coefficients(findings: Findings) -> str:
     for name, row in zip(table.index, table.itertuples(index=False), strict=True):
         rows.append(
             [
-                _short(str(name)),
+                str(name),
                 number(row.estimate),
                 number(row.se, 4),
                 _interval(row),
@@ -87,7 +92,9 @@ def _coefficients(findings: Findings) -> str:
         if len(rows) > SHOWN_COEFFICIENTS:
             break
     more = len(table) - SHOWN_COEFFICIENTS
-    return aligned(rows) + (f"\n... and {more} more, in coefficients.tsv with --out." if more > 0 else "")
+    return aligned(rows, width=WIDTH - len(INDENT)) + (
+        f"\n... and {more} more, in coefficients.tsv with --out." if more > 0 else ""
+    )
 
 
 def _sample(sample: pd.DataFrame) -> str:
@@ -122,7 +129,7 @@ def _sample(sample: pd.DataFrame) -> str:
 
 
 def _section(title: str, body: str) -> str:
-    return f"{title}\n{textwrap.indent(body, '  ')}"
+    return f"{title}\n{textwrap.indent(body, INDENT)}"
 
 
 def _interval_name(findings: Findings) -> str:
@@ -134,9 +141,8 @@ def _interval(row: object) -> str:
     return "-" if math.isnan(low) or math.isnan(high) else f"{low:.4g} to {high:.4g}"
 
 
-def _short(name: object) -> str:
-    text = str(name)
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+def _short(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
 
 
 def wrapped(text: str) -> str:
