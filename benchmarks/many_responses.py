@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from threadpoolctl import threadpool_limits
 
 from varmix.genotype import standardise
 from varmix.many_api import variance_components_many
@@ -91,10 +92,7 @@ def main() -> None:
     X, Z, Y = simulate(n, options.variants, r)
     design = standardise(X)
 
-    def structured(eigenvectors: bool) -> Any:
-        return build_structure(Z, Kernels(designs=[design]), eigenvectors=eigenvectors)
-
-    reduction, structure = best(lambda: structured(True), repeats)
+    reduction, structure = best(lambda: build_structure(Z, Kernels(designs=[design]), eigenvectors=True), repeats)
     rotation = Rotation.of(structure)
     step = max(1, 2**24 // (8 * n))
     rotating, _ = best(lambda: [rotation.block(Y[:, at : at + step]).units for at in range(0, r, step)], repeats)
@@ -127,19 +125,25 @@ def main() -> None:
     print(f"  one reading of the responses       {reading * scale:8.3f} s   the rest: {rest / reading / scale:.1f} x")
     print(f"  one division of every number       {dividing * scale:8.3f} s   the rest: {rest / dividing / scale:.1f} x")
 
-    print(f"\nloops over {subset} responses, decompositions and rotations not counted unless said")
-    some = Y[:, :subset]
-    each = reml / r
+    print(f"\nloops over {subset} responses, decompositions and rotations not counted unless said, BLAS on one thread")
+    with threadpool_limits(limits=1, user_api="blas"):
+        loops(structure, design, Z, Y[:, :subset], answers, reml / r, repeats)
+
+
+def loops(structure: Any, design: Any, Z: Any, some: Any, answers: Any, each: float, repeats: int) -> None:
+    """One by one is fastest with BLAS on one thread: its calls are small."""
+    n, subset = some.shape
+    rotation = Rotation.of(structure)
     spectrum, squares = shared_spectrum(structure, "reml"), rotation.block(some).complement ** 2
     seconds, _ = best(lambda: [brute_force(row, spectrum) for row in squares], repeats)
     report("scalar minimiser on the rotated y", seconds / subset, each)
-    one = structured(False)
+    one = build_structure(Z, Kernels(designs=[design]))
 
     def climb() -> list[float]:
         found = []
         for y in some.T:
             piece, units = one.piece(y)
-            outcome = Climb(criterion="reml").run([piece], good_start(piece, "reml"))
+            outcome = Climb(criterion="reml").run([piece], good_start(piece))
             found.append(outcome.objective - (n - COLUMNS) * float(np.log(units.response)))
         return found
 

@@ -19,6 +19,7 @@ from varmix.models.linear.batch.outcome import Unfitted
 from varmix.models.linear.batch.refine import LAST_STEP, Maxima, cache_blocks, refine, sums_at
 from varmix.models.linear.batch.result import BatchFit
 from varmix.models.linear.batch.rotation import RotatedBlock, Rotation
+from varmix.models.linear.batch.side_by_side import side_by_side
 from varmix.models.linear.batch.spectrum import SharedSpectrum, shared_spectrum
 from varmix.models.linear.batch.sums import ShareSums, SpectrumArrays, fixed_sums, log_determinants
 from varmix.models.linear.statistics import LOG_2PI, Criterion
@@ -52,10 +53,11 @@ def fit_batch(structure: Structure, responses: Matrix, criterion: Criterion = "r
         spectrum.shares_determinant,
     )
     rotation, grid, step = Rotation.of(structure), share_grid(spectrum), max(1, BLOCK_BYTES // (8 * spectrum.rows))
-    starts = range(0, responses.shape[1], step)
-    return BatchFit.joined(
-        [_fit_block(rotation.block(responses[:, at : at + step]), spectrum, arrays, grid) for at in starts]
-    )
+
+    def one_block(start: int) -> BatchFit:
+        return _fit_block(rotation.block(responses[:, start : start + step]), spectrum, arrays, grid)
+
+    return BatchFit.joined(side_by_side(one_block, range(0, responses.shape[1], step)))
 
 
 def _check(structure: Structure, responses: Matrix) -> None:
