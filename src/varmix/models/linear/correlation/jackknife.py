@@ -26,7 +26,7 @@ def leave_variants_out(
     """Moment estimates without each of `blocks` blocks of neighbouring columns, shape (J, K), in the pair's units.
 
     `pair` is in REML's coordinates. Kernels without p_j of p columns are scaled by p / (p - p_j), so that every
-    estimate is of the same variances. Costs O(n^2 p + J n^2). Raises OptionError for fewer than 2 blocks or more than columns.
+    estimate is of the same variances. Costs O(n^2 p + J n^2). Raises OptionError for fewer than 2 blocks or over p.
     """
     p = designs[0].p
     if not 2 <= blocks <= p:
