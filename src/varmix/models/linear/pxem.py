@@ -8,7 +8,7 @@ import numpy as np
 
 from varmix.marginal.piece import Piece
 from varmix.models.linear.params import VarianceParams
-from varmix.models.linear.scheme import LinearScheme
+from varmix.models.linear.scheme import LinearScheme, without_vestiges
 from varmix.models.linear.statistics import LinearStats, summarise_linear
 
 
@@ -37,9 +37,8 @@ class PXEM(LinearScheme):
         left = (1.0 - delta) * s
         squares = left @ product @ left + 2.0 * s_e * (left @ quad) + s_e**2 * float(stats.quad[-1])
         second_moment = (s**2 * (quad - trace) + s * stats.effects) / stats.effects
-        return VarianceParams(
-            np.append(delta**2 * second_moment, (squares + delta @ spread @ delta) / stats.errors).clip(0.0)
-        )
+        residual = (squares + delta @ spread @ delta) / stats.errors
+        return VarianceParams(without_vestiges(np.append(delta**2 * second_moment, residual).clip(0.0), stats))
 
     def _spread(self, s: np.ndarray, s_e: float, trace: np.ndarray, stats: LinearStats) -> np.ndarray:
         """`tr(X_k'X_l S_lk)`: the part of the expansion that comes from the conditional covariance of the effects.

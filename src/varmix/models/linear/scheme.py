@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from varmix.iteration import Certificate
 from varmix.marginal.piece import Piece
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.quadratic_step import certify
 from varmix.models.linear.statistics import Criterion, LinearStats, summarise_linear
+from varmix.typing import Vector
+
+NEGLIGIBLE = 1e-12
+"""Share of the largest variance (kernels have mean diagonal about 1) below which a variance that still falls is 0: steps
+by a ratio shrink it for ever, and the certificate is met from about 1e-16 on."""
+
+
+def without_vestiges(values: Vector, stats: LinearStats) -> Vector:
+    """Variances with 0 for those that are negligible and whose score is negative: going there raises the likelihood."""
+    vestige = (values < NEGLIGIBLE * values.max()) & (stats.score < 0.0)
+    return np.where(vestige, 0.0, values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
