@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from varmix.errors import NotIdentifiedError
 from varmix.genotype.design import StandardisedDesign
 from varmix.linalg.band import BandReduction
 from varmix.linalg.definite import check_covariance
@@ -26,6 +27,9 @@ from varmix.marginal.factor import System
 from varmix.marginal.one_kernel import OneKernel
 from varmix.marginal.piece import Piece, Structure, power_of_two
 from varmix.typing import Matrix, Square
+
+ABSORBED = 1e-13
+"""Times n: the share of its trace that rounding leaves outside the covariates of a kernel within their span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +49,8 @@ class Kernels:
 def build_structure(covariates: Matrix, kernels: Kernels, *, eigenvectors: bool = False) -> Structure:
     """Rotate the covariates (n x c, full column rank) out and reduce the kernels.
 
-    With `eigenvectors` one kernel is diagonalised (for many responses) rather than reduced. Raises KernelError for a kernel
-    that is indefinite beyond rounding.
+    With `eigenvectors` one kernel is diagonalised (for many responses) rather than reduced. Raises KernelError for a
+    kernel that is indefinite beyond rounding, NotIdentifiedError for one that the covariates span.
     """
     basis = CovariateBasis(covariates)
     width = sum(design.p for design in kernels.designs)
@@ -54,7 +58,9 @@ def build_structure(covariates: Matrix, kernels: Kernels, *, eigenvectors: bool 
         return _narrow(basis, kernels, eigenvectors)
     blocks = [_block(basis, _lower_gram(design, basis.rows), design.p) for design in kernels.designs]
     blocks += [_block(basis, np.asfortranarray(kernel), basis.rows) for kernel in kernels.matrices]
-    system, algebra = _system([block.complement for block in blocks], kernels.names, basis.rows - basis.columns, eigenvectors)
+    size = basis.rows - basis.columns
+    _check_identified(blocks, kernels.names, basis.rows)
+    system, algebra = _system([block.complement for block in blocks], kernels.names, size, eigenvectors)
     cross = [system.rotate(block.cross) for block in blocks]
     return _structure(basis, blocks, cross, system, Wide(basis, system), algebra)
 
@@ -70,6 +76,16 @@ class _Block:
     effects: int
     projected_trace: float
     """`tr(M K)` in the user's units; taken before the reduction overwrites `complement`."""
+
+
+def _check_identified(blocks: list[_Block], names: list[str], rows: int) -> None:
+    for name, block in zip(names, blocks, strict=True):
+        whole = block.projected_trace + float(block.corner.trace()) * block.unit
+        if abs(block.projected_trace) <= ABSORBED * rows * abs(whole):
+            raise NotIdentifiedError(
+                f"Nothing is left of '{name}' once the covariates are taken out, so the data cannot tell its variance. "
+                "Drop it, or the covariates (the intercept counts as one) that span it."
+            )
 
 
 def _lower_gram(design: StandardisedDesign, rows: int) -> Square:
@@ -121,6 +137,7 @@ def _narrow(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Stru
             )
         )
         start += design.p
+    _check_identified(blocks, kernels.names, basis.rows)
     within, algebra = _system([block.complement for block in blocks], kernels.names, width, eigenvectors)
     system = WithComplement(within, basis.rows - columns - width)
     cross = [np.vstack([within.rotate(block.cross), np.zeros((1, columns))]) for block in blocks]
