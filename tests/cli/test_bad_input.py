@@ -270,6 +270,27 @@ def test_acceleration_is_no_option_of_moments(vc):
     refused(vc("--method", "moments", "--accelerate", "squarem"), 2, "accelerate", "--method moments")
 
 
+def test_starts_are_no_option_of_moments(vc):
+    refused(vc("--method", "moments", "--starts", 2), 2, "--starts has no meaning with --method moments")
+
+
+def test_a_tolerance_that_is_none(vc):
+    refused(vc("--tolerance", -1), 2, "--tolerance -1.0 must be positive")
+
+
+@pytest.mark.parametrize("prefix", [".", "", "=demo", "name="])
+def test_a_prefix_that_is_none(run, files, prefix):
+    result = run("vc", "--bfile", prefix, "--pheno", files / "demo.pheno.tsv", "--trait", "bmi")
+    refused(result, 2, f"'{prefix}' is not PREFIX or NAME=PREFIX", "coding=data/chr1")
+
+
+def test_a_column_that_no_formula_can_name(run, files):
+    pheno = files / "demo.pheno.tsv"
+    pheno.write_text(pheno.read_text().replace("bmi", "1", 1))
+    result = run("vc", "--bfile", files / "demo", "--pheno", pheno, "--trait", "1")
+    refused(result, 2, "The column '1' cannot stand in a formula", "Rename it")
+
+
 def test_a_level_that_is_none(vc):
     refused(vc("--level", 95), 2, "--level 95 is not between 0 and 1", "0.95")
 

@@ -80,7 +80,7 @@ def test_version_is_that_of_the_package(run):
     assert run("--version").stdout == f"varmix {vm.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["vc", "grm", "demo"])
+@pytest.mark.parametrize("command", ["vc", "many", "grm", "demo"])
 def test_help_names_the_options(run, command):
     result = run(command, "--help")
     assert result.exit_code == 0

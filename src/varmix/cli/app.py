@@ -200,6 +200,64 @@ def vc(
 
 
 @app.command()
+def many(
+    pheno: Annotated[Path, typer.Option(help="Traits: columns FID, IID and one per trait; NA is missing.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Table to write, one row per trait.")],
+    bfile: Annotated[
+        list[str] | None, typer.Option(metavar="[NAME=]PREFIX", help="PLINK files; each is a kernel.")
+    ] = None,
+    grm: Annotated[
+        list[str] | None, typer.Option(metavar="[NAME=]PREFIX", help="GCTA files; each is a kernel.")
+    ] = None,
+    trait: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Columns of --pheno; all unless given.")
+    ] = None,
+    covar: Annotated[Path | None, typer.Option(help="Covariates, shared by all traits; an intercept is added.")] = None,
+    covar_names: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Use these columns of --covar only.")
+    ] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Columns of numbers that are categories.")
+    ] = None,
+    minus_nine_missing: Annotated[bool, typer.Option("--minus-nine-missing", help="-9 in --pheno is missing.")] = False,
+    criterion: Annotated[CriterionChoice, typer.Option(help="What is maximised.")] = CriterionChoice.reml,
+    scaling: Annotated[
+        ScalingChoice, typer.Option(help="Divide by the sample's sd, by sqrt(2f(1-f)), or not at all.")
+    ] = ScalingChoice.sample,
+    reference: Annotated[
+        ReferenceChoice, typer.Option(help="Means and scales of the people used, or of all in the file.")
+    ] = ReferenceChoice.used,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads for decoding and algebra.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    """Fit many traits with the same kernels as one batch: the kernel is reduced once, not once per trait."""
+    with session(debug=debug, quiet=quiet):
+        people = _part("people").read_people(
+            pheno,
+            covar,
+            traits=_names(trait),
+            covariates=_names(covar_names),
+            categorical=_names(categorical),
+            minus_nine_is_missing=minus_nine_missing,
+            every_trait=True,
+        )
+        files = _part("kernels").open_kernels(bfile or (), grm or (), threads=threads)
+        code = _part("many").fit_together(
+            people,
+            files,
+            out,
+            criterion=criterion,
+            scaling=scaling,
+            reference=reference,
+            threads=threads,
+            quiet=quiet,
+        )
+        if code:
+            raise typer.Exit(code)
+
+
+@app.command()
 def grm(
     bfile: Annotated[str, typer.Option(metavar="PREFIX", help="PLINK files PREFIX.bed/.bim/.fam.")],
     out: Annotated[Path, typer.Option(metavar="PREFIX", help="Writes PREFIX.grm.bin, .grm.N.bin and .grm.id.")],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from varmix.errors import NotAvailableError, OptionError
+from varmix.errors import NotAvailableError
 from varmix.inference.wald import LEVEL, wald_interval
 from varmix.results import Fit
 
@@ -33,8 +33,6 @@ class Findings:
 
 def find(fit: Fit, *, level: float, tests: bool) -> Findings:
     """Derive the tables. Raises OptionError for a level that is not between 0 and 1."""
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"--level {level:g} is not between 0 and 1. Give for instance 0.95.")
     components, proportions = fit.components, fit.proportions
     coefficients = fit.coefficients
     if level != LEVEL:

@@ -97,10 +97,10 @@ def check_people(people: pd.DataFrame, source: str, files: KernelFiles) -> list[
 def _named(text: str) -> tuple[str | None, str]:
     name, equals, prefix = text.partition("=")
     if not equals or "/" in name:
-        return None, text
-    if not name or not prefix:
+        name, prefix = "", text
+    if not Path(prefix).name or (equals and prefix != text and not name):
         raise OptionError(f"'{text}' is not PREFIX or NAME=PREFIX. Write for instance coding=data/chr1.")
-    return name, prefix
+    return name or None, prefix
 
 
 def _add(designs: dict[str, GenotypeSource], kernels: dict[str, RelationshipMatrix], name: str) -> None:

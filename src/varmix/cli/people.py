@@ -41,13 +41,16 @@ def read_people(
     categorical: Sequence[str] = (),
     header: bool = True,
     minus_nine_is_missing: bool = False,
+    every_trait: bool = False,
 ) -> People:
-    """Read and join. People without a line in the covariate file get missing covariates and are counted by the fit.
+    """Read and join; without `traits` the only one of the file, or with `every_trait` all.
 
+    People without a line in the covariate file get missing covariates and are counted by the fit.
     Raises what `read_table` and `align` raise, and OptionError for columns that are not there.
     """
     table = _read(pheno, "phenotype", traits, header=header, minus_nine_is_missing=minus_nine_is_missing)
-    wanted = tuple(traits) or _only_trait(table, pheno)
+    names = tuple(str(name) for name in table.columns[2:])
+    wanted = tuple(traits) or (names if every_trait else _only_trait(names, pheno))
     _check_there(wanted, table, pheno, "--trait")
     table = table[["FID", "IID", *wanted]]
     chosen: tuple[str, ...] = ()
@@ -82,11 +85,10 @@ def _read(
     return table
 
 
-def _only_trait(table: pd.DataFrame, path: Path) -> tuple[str, ...]:
-    names = [str(name) for name in table.columns[2:]]
+def _only_trait(names: tuple[str, ...], path: Path) -> tuple[str, ...]:
     if len(names) != 1:
         raise OptionError(f"{path} has {len(names)} traits: {', '.join(names)}. Choose with --trait.")
-    return (names[0],)
+    return names
 
 
 def _check_there(names: Sequence[str], table: pd.DataFrame, path: Path, option: str) -> None:

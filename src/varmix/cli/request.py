@@ -34,6 +34,10 @@ class FitRequest:
                     f"--method {method} and --criterion {criterion} exclude each other: give one of them."
                 )
             method, criterion = "newton", method
+        if self.method is Method.moments and self.starts > 1:
+            raise OptionError(
+                "--starts has no meaning with --method moments, which solves its equations at once. Leave it out."
+            )
         given = {
             "accelerate": None if self.accelerate is None else self.accelerate.value,
             "polish": self.polish,
@@ -63,3 +67,7 @@ class OutputRequest:
     json: bool
     quiet: bool
     debug: bool
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.level < 1.0:
+            raise OptionError(f"--level {self.level:g} is not between 0 and 1. Give for instance 0.95.")

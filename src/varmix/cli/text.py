@@ -37,7 +37,7 @@ def fit_text(findings: Findings) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], *, width: int = WIDTH) -> str:
-    """Rows as columns two blanks apart: names to the left, cut where a line would be too long, and numbers to the right."""
+    """Rows as columns two blanks apart: names left, cut where a line would be too long, and numbers right."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     room = max(width - sum(2 + wide for wide in widths[1:]), SHORTEST_NAME)
     widths[0] = min(widths[0], room)

@@ -13,7 +13,7 @@ FLAGS: Final = {
 """Switches that the command line spells in their own way."""
 OPTION: Final = re.compile(
     r"\b(method|criterion|scaling|reference|accelerate|max_iterations|tolerance|starts|rest|categorical)=\(?'?\"?"
-    r"([\w.]+)'?\"?,?\)?"
+    r"([\w+-]+(?:\.\w+)*)'?\"?,?\)?"
 )
 """name='value', name="value", name=3 and name=('value',)."""
 NAME: Final = re.compile(r"\bmax_iterations\b")
