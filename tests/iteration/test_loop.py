@@ -178,7 +178,8 @@ def test_backtracking_halves_until_the_objective_rises_and_then_falls_back() -> 
     downhill = Hill(rates=(-1.0, -1.0))
     stuck = iterate(downhill, START, PIECES, stopping=stopping(), accelerator=Backtracking())
     assert stuck.status is Status.STALLED
-    saved = iterate(downhill, START, PIECES, stopping=stopping(), accelerator=Backtracking(fallback=Hill()))
+    fallback = Backtracking(fallback=Hill())
+    saved = iterate(downhill, START, PIECES, stopping=stopping(tolerance=1e-4), accelerator=fallback)
     assert saved.status is Status.CONVERGED
 
 
