@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
+from threadpoolctl import threadpool_limits
 
 from varmix.api import variance_components
 from varmix.cli.figures import write_comparison
@@ -40,6 +41,12 @@ class Run:
 
 def show_demo(folder: Path) -> None:
     """Fit, print the table, write comparison.tsv and two figures into `folder`."""
+    # On matrices of 600 rows threads cost more than they give, most of all on a busy machine.
+    with threadpool_limits(limits=1):
+        _show(folder)
+
+
+def _show(folder: Path) -> None:
     demo = load_demo()
     make_folder(folder)
     typer.echo(
