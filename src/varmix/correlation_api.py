@@ -16,6 +16,7 @@ from varmix.marginal.piece import power_of_two
 from varmix.models.linear.correlation.climb import climb_pair
 from varmix.models.linear.correlation.cohorts import (
     Overlap,
+    check_variation,
     checked_covariates,
     checked_response,
     joint_kernels,
@@ -72,6 +73,7 @@ def genetic_correlation(
         checked_covariates(covariates2, design2.n, intercept, "covariates2"),
     )
     shared = shared_people(overlap, design1, design2)
+    check_variation(responses, covariates, shared if method != "moments" else None)
     signs, flipped = variant_signs(design1, design2)
     kernels, widths = joint_kernels(design1, design2, signs)
     scales = (_unit(responses[0]), _unit(responses[1]))

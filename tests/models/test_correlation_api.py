@@ -125,6 +125,15 @@ def test_the_jackknife_equals_a_fit_without_each_block() -> None:
     assert "6 blocks" in fit.summary()
 
 
+def test_a_response_that_effects_fit_exactly_is_not_called_converged() -> None:
+    _, y2, G1, G2 = simulate(seed=7)
+    one, two = standardise(G1), standardise(G2)
+    exact = one.array() @ np.random.default_rng(0).standard_normal(50)
+    for method in ("newton", "pxem"):
+        fit = genetic_correlation(exact, y2, one, two, method=method, interval="wald")
+        assert not fit.status.arrived
+
+
 def test_two_traits_of_one_sample_share_every_row() -> None:
     y1, _, G1, _ = simulate(seed=4)
     design = standardise(G1)
@@ -208,6 +217,10 @@ def test_bad_input_is_refused_by_name() -> None:
         genetic_correlation(y1, y2, one, two, overlap=([0, 1], [1]))
     with pytest.raises(NotIdentifiedError, match="nothing is left"):
         genetic_correlation(y1, y2, one, two, np.random.default_rng(0).standard_normal((90, 95)))
+    with pytest.raises(NotIdentifiedError, match="y1 does not vary"):
+        genetic_correlation(np.full(90, 3.0), y2, one, two)
+    with pytest.raises(NotIdentifiedError, match="multiple"):
+        genetic_correlation(y1, 1.0 - 2.0 * y1, one, one)
     order = np.arange(50)[::-1]
     shuffled = replace(two, kept=two.kept[order], held=None)
     with pytest.raises(AlignmentError, match="same order"):

@@ -252,6 +252,32 @@ def test_profile_ends_lose_exactly_the_chi_square_limit() -> None:
             assert lost <= chi2.ppf(0.8, 1)
 
 
+@pytest.mark.parametrize("overlap", [0, 40])
+def test_turning_one_response_mirrors_everything(overlap: int) -> None:
+    data = simulate(0.5, overlap=overlap, seed=7)
+    turned = Cohorts(X=data.X, Z=data.Z, y=(data.y[0], -data.y[1]), overlap=overlap)
+    signs = np.array([1.0, 1.0, -1.0, 1.0, 1.0, -1.0])[: 5 + (overlap > 0)]
+    pairs = [cohorts.pair("reml") for cohorts in (data, turned)]
+    fits = [climb_pair(pair) for pair in pairs]
+    np.testing.assert_allclose(fits[1].params.values, signs * fits[0].params.values, rtol=1e-6)
+    ends = [profile_interval(pair, fit, 0.8) for pair, fit in zip(pairs, fits, strict=True)]
+    np.testing.assert_allclose(ends[1], [-ends[0][1], -ends[0][0]], atol=1e-4)
+    tests = [zero_ratio(pair, fit).statistic for pair, fit in zip(pairs, fits, strict=True)]
+    # A point held ends within 1e-5 standard errors, so within 1e-10 of its log-likelihood.
+    np.testing.assert_allclose(tests[0], tests[1], atol=1e-8)
+
+
+@pytest.mark.parametrize("overlap", [0, 40])
+def test_a_held_correlation_ends_where_the_rest_is_stationary(overlap: int) -> None:
+    pair = simulate(0.5, overlap=overlap, seed=8).pair("reml")
+    outcome = climb_pair(pair)
+    for rho in (-0.4, 0.0, 0.4):
+        held = climb_held(pair, rho, outcome.params.values)
+        for move in np.vstack([np.eye(held.params.roots.size), -np.eye(held.params.roots.size)]):
+            near = held.params.moved_to(held.params.roots + 1e-3 * move)
+            assert summarise_pair(pair, near.values).log_likelihood < held.objective
+
+
 def test_moments_of_either_cohort_are_those_of_a_single_fit() -> None:
     data = simulate(0.5, seed=8)
     values = pair_moments(data.pair("reml")).values

@@ -13,6 +13,7 @@ from varmix.errors import NotFiniteError, OptionError, ShapeError
 from varmix.genotype.design import StandardisedDesign
 from varmix.iteration.runners import Runner, Serial
 from varmix.linalg.householder import CovariateBasis
+from varmix.linalg.symmetric import check_symmetric
 from varmix.linalg.traces import rademacher
 from varmix.models.linear.moment_blocks import (
     AnnotatedDesign,
@@ -92,7 +93,8 @@ def randomised_moments(
     Components are numbered as given: the designs' (one each, or one per column of weights), kernels, the residual. The
     genotypes are read once for the estimates, once for standard errors, and once for the jackknife over `blocks`
     blocks of variants; `probes="auto"` reads them again until the Monte-Carlo share is below 5 %. Memory is n x B
-    numbers per component. Raises ShapeError, NotFiniteError, OptionError, NotIdentifiedError.
+    numbers per component. Raises ShapeError, NotFiniteError, OptionError,
+    KernelError, NotIdentifiedError.
     """
     y = _check_responses(responses, covariates)
     basis = CovariateBasis(covariates)
@@ -199,5 +201,4 @@ def _check_rows(rows: int, sources: Sequence[StandardisedDesign | AnnotatedDesig
     for number, kernel in enumerate(kernels):
         if kernel.shape != (rows, rows):
             raise ShapeError(f"Kernel {number} has shape {kernel.shape}; it must be ({rows}, {rows}) like the data.")
-        if not np.isfinite(kernel).all():
-            raise NotFiniteError(f"Kernel {number} holds NaN or infinity. Drop those people first.")
+        check_symmetric(kernel, f"kernel {number}")

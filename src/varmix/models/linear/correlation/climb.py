@@ -20,6 +20,9 @@ PROFILE_TOLERANCE = 1e-5
 """Distance in standard errors at which a profile point ends: its log-likelihood is then right to 1e-10."""
 
 
+FAR = 1e3
+"""Distance of a free parameter from the bound that it does not have, in units of the largest: beyond any step."""
+
 NEAR_EDGE = 1e-5
 """Distance of |rho| from 1 at which PX-EM may stand that is on its way to 1: it stops 1e-8 standard errors short."""
 
@@ -86,7 +89,8 @@ class HeldParams:
     def moved_to(self, vector: Vector) -> HeldParams:
         """The nearest point with roots and residual variances not below 0."""
         roots = np.array(vector)
-        roots[:4] = np.maximum(roots[:4], 0.0)
+        roots[:2] = np.maximum(roots[:2], 0.0)
+        roots[2:] = PairParams(roots).moved_to(np.concatenate([np.zeros(3), roots[2:]])).values[3:]
         return HeldParams(roots, self.rho)
 
     @property
@@ -123,6 +127,8 @@ class HeldNewton:
 
     def update(self, params: HeldParams, stats: PairStats, /) -> HeldParams:
         """The step with the curvature of the roots where it leaves the model concave."""
+        if not math.isfinite(stats.log_likelihood):
+            return params
         score, information = self._pulled(params, stats)
         bend = np.zeros_like(information)
         g = stats.score
@@ -130,26 +136,26 @@ class HeldNewton:
         curved = information - bend
         if float(np.linalg.eigvalsh(curved)[0]) > 1e-6 * float(np.linalg.eigvalsh(information)[-1]):
             information = curved
-        return params.moved_to(params.roots + _bounded(params.roots, score, information))
+        return params.moved_to(params.roots + quadratic_step(_within_bounds(params.roots), score, information))
 
     def certificate(self, params: HeldParams, stats: PairStats, /) -> Certificate:
         """In the roots."""
         if not math.isfinite(stats.log_likelihood):
             return Certificate(projected_gradient=math.inf, newton_decrement=math.inf)
-        return certify(params.roots, *self._pulled(params, stats))
+        return certify(_within_bounds(params.roots), *self._pulled(params, stats))
 
     def _pulled(self, params: HeldParams, stats: PairStats) -> tuple[Vector, Square]:
         J = params.jacobian
         return J.T @ stats.score, J.T @ stats.information @ J
 
 
-def _bounded(values: Vector, score: Vector, information: Square) -> Vector:
-    """The step with the first four parameters kept at or above 0 and a residual covariance free."""
+def _within_bounds(values: Vector) -> Vector:
+    """The roots with a residual covariance, which may be negative, put far above the bound of 0 that the step keeps."""
     if values.size == 4:
-        return quadratic_step(values, score, information)
+        return values
     far = values.copy()
-    far[4] = 1e6 * float(np.abs(values).max())  # its bound is out of reach
-    return quadratic_step(far, score, information)
+    far[4] = FAR * float(np.abs(values).max())
+    return far
 
 
 def climb_held(pair: Pair, rho: float, start: Vector, max_iterations: int = 60) -> Outcome[HeldParams, PairStats]:

@@ -19,6 +19,13 @@ from varmix.typing import Array, Index, Matrix, Vector
 Overlap: TypeAlias = Literal["auto", "none"] | tuple[Sequence[int], Sequence[int]]
 """Who is in both: by sample id, nobody, or row positions in y1 and in y2."""
 
+EXACT = 1e-10
+"""Relative size below which what is left of a response is rounding."""
+
+MULTIPLE = 1e-6
+"""Distance of a correlation from 1 at which two responses count as one: the covariance has then lost half its
+digits."""
+
 
 def checked_response(y: Array, design: StandardisedDesign, name: str) -> Vector:
     """The response (n,) of a design. Raises ShapeError, NotFiniteError."""
@@ -53,6 +60,32 @@ def checked_covariates(covariates: Array | None, rows: int, intercept: bool, nam
     if kept.size > rows - 2:
         raise NotIdentifiedError(f"{name} has {kept.size} independent columns for {rows} rows: nothing is left to fit.")
     return Z[:, kept]
+
+
+def check_variation(
+    responses: tuple[Vector, Vector], covariates: tuple[Matrix, Matrix], shared: tuple[Index, Index] | None
+) -> None:
+    """Raises NotIdentifiedError for a response without variation of its own, or two that are multiples of each other.
+
+    The second check is of the rows of `shared` people, where the likelihood of multiples has no maximum.
+    """
+    left = []
+    for y, Z, name in zip(responses, covariates, ("y1", "y2"), strict=True):
+        rest = y - Z @ np.linalg.lstsq(Z, y, rcond=None)[0]
+        if not np.linalg.norm(rest) > EXACT * np.linalg.norm(y):
+            raise NotIdentifiedError(
+                f"{name} does not vary beyond its covariates, so there is nothing to fit. Check it."
+            )
+        left.append(rest)
+    if shared is None or shared[0].size < 2:
+        return
+    first, second = left[0][shared[0]], left[1][shared[1]]
+    product = float(first @ second) / max(float(np.linalg.norm(first) * np.linalg.norm(second)), np.finfo(float).tiny)
+    if 1.0 - abs(product) < MULTIPLE:
+        raise NotIdentifiedError(
+            "y2 is a multiple of y1 in the people that are in both, so their residuals are not two. Use different "
+            "responses, or method='moments'."
+        )
 
 
 def shared_people(overlap: Overlap, design1: StandardisedDesign, design2: StandardisedDesign) -> tuple[Index, Index]:

@@ -89,9 +89,13 @@ def certify_pair(values: Vector, score: Vector, information: Square) -> Certific
     if not (np.isfinite(score).all() and np.isfinite(information).all()):
         return Certificate(projected_gradient=math.inf, newton_decrement=math.inf, on_boundary=tuple(held))
     step = cone_step(values, score, information)
+    scale = 1.0 / np.sqrt(np.maximum(information.diagonal(), np.finfo(float).tiny))
+    # Through the eigenvalues, kept positive: the plain product can round to 0 or below where parameters are confounded.
+    eigenvalues, basis = np.linalg.eigh(information * np.outer(scale, scale))
+    length = np.sqrt(np.maximum(eigenvalues, RANK * eigenvalues[-1])) * (basis.T @ (step / scale))
     typical = np.where(values != 0.0, np.abs(values), 1.0 / np.sqrt(np.maximum(information.diagonal(), 1e-300)))
     return Certificate(
         projected_gradient=float(np.abs(typical * (information @ step)).max()),
-        newton_decrement=math.sqrt(max(float(step @ information @ step), 0.0)),
+        newton_decrement=float(np.linalg.norm(length)),
         on_boundary=tuple(held),
     )

@@ -15,6 +15,11 @@ SINGULAR = 1e-12
 """`1 - rho^2` below this is rounding of rho = 1 or -1, and is set to 0 exactly."""
 
 
+RESIDUAL_FLOOR = 1e-10
+"""Least residual variance, and least eigenvalue of the residual matrix, for responses of variance about 1: where
+effects fit a response exactly the likelihood has no maximum, and a fit is to end here, and to say so."""
+
+
 @dataclass(frozen=True, slots=True)
 class PairParams:
     """`s_1, s_2, s_12, e_1, e_2[, e_12]` with both 2 x 2 matrices positive semidefinite; `turn` counts updates."""
@@ -27,13 +32,13 @@ class PairParams:
         return self.values
 
     def moved_to(self, vector: Vector) -> PairParams:
-        """The nearest point at which both matrices are positive semidefinite."""
+        """The nearest point at which Sigma is positive semidefinite and the residuals do not vanish."""
         values = np.array(vector, dtype=np.float64)
         values[:3] = _nearest(values[:3])
         if values.size == 6:
-            values[[3, 4, 5]] = _nearest(values[[3, 4, 5]])
+            values[3:] = _above_floor(values[3:])
         else:
-            values[3:5] = np.maximum(values[3:5], 0.0)
+            values[3:5] = np.maximum(values[3:5], RESIDUAL_FLOOR)
         return PairParams(values, self.turn)
 
     @property
@@ -80,6 +85,13 @@ def _nearest(triple: Vector) -> Vector:
     clipped = triple_of(basis * np.maximum(eigenvalues, 0.0) @ basis.T)
     clipped[2] = math.copysign(min(abs(clipped[2]), math.sqrt(clipped[0]) * math.sqrt(clipped[1])), clipped[2])
     return clipped
+
+
+def _above_floor(triple: Vector) -> Vector:
+    eigenvalues, basis = np.linalg.eigh(matrix_of(triple))
+    if eigenvalues[0] >= RESIDUAL_FLOOR:
+        return triple
+    return triple_of(basis * np.maximum(eigenvalues, RESIDUAL_FLOOR) @ basis.T)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
