@@ -224,6 +224,15 @@ def test_files_of_others_in_the_folder_stay(vc, tmp_path):
     assert vm.load(tmp_path / "fit.json").facts["n"] == 588
 
 
+def test_no_file_of_an_earlier_fit_stays(vc, tmp_path):
+    assert vc("--effects", "--starts", 2, "--seed", 1, "--out", tmp_path).exit_code == 0
+    (tmp_path / "effects.mine.tsv").write_text("mine")
+    assert vc("--method", "moments", "--out", tmp_path).exit_code == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert not names & {"tests.tsv", "starts.tsv", "progress.png", "profile.png", "effects.demo.tsv"}
+    assert {"effects.mine.tsv", "components.png", "components.tsv"} <= names
+
+
 def test_a_fit_short_of_its_certificate_is_written_and_exits_4(vc, tmp_path):
     result = vc("--method", "em", "--no-polish", "--max-iterations", 3, "--out", tmp_path, "--no-figures")
     assert result.exit_code == 4

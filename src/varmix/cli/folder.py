@@ -11,7 +11,12 @@ from varmix.cli.figures import write_figures
 from varmix.cli.findings import Findings
 from varmix.cli.terminal import note
 from varmix.cli.text import fit_text
-from varmix.errors import MissingExtraError, OptionError
+from varmix.errors import FileFormatError, MissingExtraError, MissingFileError, NotAvailableError, OptionError
+from varmix.results import load
+
+FIT = "fit.json"
+SOMETIMES = ("tests.tsv", "starts.tsv", "components.png", "progress.png", "profile.png")
+"""Files that only some fits have."""
 
 
 def make_folder(path: Path) -> None:
@@ -30,9 +35,10 @@ def folder_name(trait: str) -> str:
 def write_fit(findings: Findings, folder: Path, *, effects: bool, figures: bool) -> list[str]:
     """Write everything; names of the files, in the order of reading."""
     fit = findings.fit
+    _clear_earlier(folder)
     text = fit_text(findings)
     (folder / "summary.txt").write_text(text, encoding="utf-8")
-    fit.save(folder / "fit.json")
+    fit.save(folder / FIT)
     tables = {
         "components": findings.components,
         "proportions": findings.proportions,
@@ -46,16 +52,30 @@ def write_fit(findings: Findings, folder: Path, *, effects: bool, figures: bool)
         tables["starts"] = fit.starts
     if effects:
         for term in fit.components["term"].iloc[:-1]:
-            tables[f"effects.{folder_name(str(term))}"] = fit.effects(str(term))
+            tables[_effects_file(str(term)).removesuffix(".tsv")] = fit.effects(str(term))
     for name, table in tables.items():
         _write_table(table, folder / f"{name}.tsv")
-    written = ["summary.txt", "fit.json", *(f"{name}.tsv" for name in tables)]
+    written = ["summary.txt", FIT, *(f"{name}.tsv" for name in tables)]
     if figures:
         try:
             written += write_figures(findings, folder)
         except MissingExtraError as missing:
             note(f"No figures were drawn: {missing}")
     return written
+
+
+def _clear_earlier(folder: Path) -> None:
+    """Remove what an earlier fit left and this one may not write again, so that no file tells of another fit."""
+    try:
+        terms = load(folder / FIT).components["term"]
+    except (MissingFileError, FileFormatError, NotAvailableError):
+        return
+    for name in (*SOMETIMES, *(_effects_file(str(term)) for term in terms)):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _effects_file(term: str) -> str:
+    return f"effects.{folder_name(term)}.tsv"
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:
