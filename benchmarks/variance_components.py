@@ -95,7 +95,12 @@ def small_fits(reference: Path, repeats: int) -> Rows:
         X = np.loadtxt(reference / "vcm" / f"{name}_X.csv", delimiter=",")
         y = np.loadtxt(reference / "vcm" / f"{name}_y.csv", delimiter=",")
         covariates = np.loadtxt(reference / "vcm" / f"{name}_Z.csv", delimiter=",", ndmin=2) if entry["c"] else None
-        for ours, theirs in (("newton", "PXEM_tight"), ("newton", "MM_tight"), ("pxem", "PXEM_tight"), ("mm", "MM_tight")):
+        for ours, theirs in (
+            ("newton", "PXEM_tight"),
+            ("newton", "MM_tight"),
+            ("pxem", "PXEM_tight"),
+            ("mm", "MM_tight"),
+        ):
             seconds = best(
                 lambda method=ours, Z=covariates, X=X, y=y: vm.variance_components(
                     y, designs={"snps": X}, covariates=Z, method=method, criterion="ml"
@@ -103,8 +108,8 @@ def small_fits(reference: Path, repeats: int) -> Rows:
                 repeats,
             )
             told = entry[theirs]["seconds"]
-            rows.append({"data": name, "n": len(y), "p": X.shape[1], "method": ours, "seconds": seconds, "against": theirs,
-                         "their_seconds": told, "faster": told / seconds})  # fmt: skip
+            row = {"data": name, "n": len(y), "p": X.shape[1], "method": ours, "seconds": seconds}
+            rows.append(row | {"against": theirs, "their_seconds": told, "faster": told / seconds})
     return rows
 
 
@@ -185,17 +190,20 @@ def main() -> None:
         with threadpool_limits(threads):
             part: dict[str, Any] = {"eigh": against_eigh(1500 if options.quick else 3000, 2 if options.quick else 3)}
             told = part["eigh"]
-            print(f"threads {threads}: n = {told['n']}: REML fit of a kernel {told['fit_kernel']:.2f} s, eigh "
-                  f"{told['eigh']:.2f} s: ratio {told['ratio']:.2f} (eigvalsh alone {told['eigvalsh']:.2f} s); from the "
-                  f"design {told['fit_design']:.2f} s, ratio {told['ratio_design']:.2f}; {told['times_limit']:.1f} times "
-                  f"the reduction's flops at {told['gemm_gflops']:.0f} GFlop/s")  # fmt: skip
+            print(
+                f"threads {threads}: n = {told['n']}: REML fit of a kernel {told['fit_kernel']:.2f} s, eigh "
+                f"{told['eigh']:.2f} s: ratio {told['ratio']:.2f} (eigvalsh alone {told['eigvalsh']:.2f} s); from the "
+                f"design {told['fit_design']:.2f} s, ratio {told['ratio_design']:.2f}; {told['times_limit']:.1f} "
+                f"times the reduction's flops at {told['gemm_gflops']:.0f} GFlop/s"
+            )
             part["thousand"] = thousand(3)
             print("  n = p = 1000: " + ", ".join(f"{m} {s * 1e3:.0f} ms" for m, s in part["thousand"].items()))
             if (options.reference / "vcm" / "vcm.json").is_file():
                 part["small"] = small_fits(options.reference, 5)
                 for row in part["small"]:
-                    print(f"  {row['data']} (n = {row['n']}, p = {row['p']}) {row['method']}: {row['seconds'] * 1e3:.1f} ms, "
-                          f"{row['against']} {row['their_seconds']:.3f} s: {row['faster']:.0f} times")  # fmt: skip
+                    what = f"{row['data']} (n = {row['n']}, p = {row['p']}) {row['method']}"
+                    theirs = f"{row['against']} {row['their_seconds']:.3f} s"
+                    print(f"  {what}: {row['seconds'] * 1e3:.1f} ms, {theirs}: {row['faster']:.0f} times")
             report[f"threads {threads}"] = part
     with threadpool_limits(max(options.threads)):
         rows, rate = growth(options.quick), gemm_rate(1000)

@@ -1,4 +1,5 @@
-"""Array aliases named by shape. Letters: n rows, c fixed-effect columns, p design columns, k components, r responses."""
+"""Array aliases named by shape. Letters: n rows, c fixed-effect columns, p design columns, k components, r
+responses."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from varmix.models.linear.batch.sums import (
     share_sums,
 )
 from varmix.models.linear.climb import Climb, good_start
-from varmix.models.linear.statistics import fixed_effects
+from varmix.models.linear.fixed_block import fixed_effects
 
 CRITERIA = ("reml", "ml")
 

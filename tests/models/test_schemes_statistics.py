@@ -10,7 +10,8 @@ from dense_model import DenseModel, gradient
 from structures import ALGEBRAS, case
 
 from varmix.marginal.piece import Piece, Structure, Units
-from varmix.models.linear.statistics import LinearStats, fixed_effects, summarise_linear
+from varmix.models.linear.fixed_block import fixed_effects
+from varmix.models.linear.statistics import LinearStats, summarise_linear
 
 # Order 40, condition numbers below 1e4.
 CLOSE = 1e-9

@@ -1,4 +1,5 @@
-"""From what users pass to aligned data: one design of fixed effects, standardised designs, kernels, and what was lost."""
+"""From what users pass to aligned data: one design of fixed effects, standardised designs, kernels, and what was
+lost."""
 
 from __future__ import annotations
 
@@ -145,9 +146,7 @@ def _given_ids(sample_ids: Any, data: Any) -> pd.DataFrame | None:
     return select_columns(data, there) if "IID" in there else None
 
 
-def _align(
-    ids: pd.DataFrame | None, total: int, named: list[_Named]
-) -> tuple[Alignment | None, dict[str, Index]]:
+def _align(ids: pd.DataFrame | None, total: int, named: list[_Named]) -> tuple[Alignment | None, dict[str, Index]]:
     """Join on ids everything that has them; what has none must match the response row by row."""
     if ids is not None and len(ids) != total:
         raise ShapeError(f"There are {len(ids)} sample ids for {total} responses.")

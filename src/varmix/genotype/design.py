@@ -120,7 +120,8 @@ class StandardisedDesign:
         mirror_lower_into(fortran)
 
     def lower_gram_into(self, K: Square, tick: Tick | None = None) -> None:
-        """Add the lower triangle of XX' to that of the (n, n) float64 buffer in Fortran order; the upper stays as it is."""
+        """Add the lower triangle of XX' to that of the (n, n) float64 buffer in Fortran order; the upper stays as it
+        is."""
         for _, block in self.blocks(tick):
             add_gram_into(K, block)
 

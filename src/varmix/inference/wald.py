@@ -19,7 +19,12 @@ def check_level(level: float) -> None:
 
 
 def wald_interval(
-    estimate: Vector, error: Vector, *, level: float = LEVEL, df: float = np.inf, lower: float = -np.inf,
+    estimate: Vector,
+    error: Vector,
+    *,
+    level: float = LEVEL,
+    df: float = np.inf,
+    lower: float = -np.inf,
     upper: float = np.inf,
 ) -> tuple[Vector, Vector]:
     """`estimate -+ quantile * error`, cut to [lower, upper]; t quantiles for finite `df`."""  # fmt: skip

@@ -35,8 +35,8 @@ S = TypeVar("S", bound=Stats)
 class Certificate:
     """Distance from a stationary point of the constrained problem.
 
-    `projected_gradient` is the largest |theta_k dl/dtheta_k| over free parameters (at 0: the gradient that points inside,
-    in units of the typical scale); it is the change in log-likelihood for a relative change of the parameter.
+    `projected_gradient` is the largest |theta_k dl/dtheta_k| over free parameters (at 0: the gradient that points
+    inside, in units of the typical scale); it is the change in log-likelihood for a relative change of the parameter.
     `newton_decrement` is sqrt(g' I^-1 g) over the free parameters: the distance to the optimum in standard errors.
     `on_boundary` lists the parameters held at 0.
     """

@@ -25,9 +25,14 @@ class Status(Enum):
     )
     STALLED = (
         "No step raises the log-likelihood any more although the certificate is not met: rounding limits this "
-        "problem, components are confounded, or the likelihood has no maximum (ML with as many centred columns as rows "
-        "grows without bound as the residual variance goes to 0: use criterion='reml'). Compare fit.certificate with "
-        "the precision you need."
+        "problem, or components are confounded; compare fit.certificate with the precision you need."
+    )
+    UNDEFINED = (
+        "The model is undefined at the start: V is not positive definite there. Start from a positive residual variance."
+    )
+    UNBOUNDED = (
+        "The likelihood has no maximum: with ML and a kernel that vanishes in the direction of a covariate (as many "
+        "centred columns as rows) it grows without bound as the residual variance goes to 0. Use criterion='reml'."
     )
 
     @property

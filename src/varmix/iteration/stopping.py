@@ -13,15 +13,16 @@ DECREMENT_TOLERANCE = 1e-8
 error in a variance asks for 1e-6 / (relative standard error), and relative standard errors above 100 are rare."""
 
 RATE_WINDOW = 20
-"""Steps over which the linear rate is read: long enough to pass the transient of EM, short beside its usual hundreds."""
+"""Steps over which the linear rate is read: long enough to pass the transient of EM, short beside its usual
+hundreds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
     """Ends the loop when the Newton decrement is small enough, or says why it will not become so.
 
-    With `give_up_when_slow`, the verdict is SUBLINEAR as soon as the rate of the last steps shows that the tolerance will
-    not be reached within `max_iterations`.
+    With `give_up_when_slow`, the verdict is SUBLINEAR as soon as the rate of the last steps shows that the tolerance
+    will not be reached within `max_iterations`.
     """
 
     tolerance: float = DECREMENT_TOLERANCE
@@ -31,15 +32,17 @@ class Stopping:
     def __call__(self, progress: Progress) -> Status | None:
         """The verdict on the newest step, or None to go on."""
         steps, certificate = progress.steps, progress.last.certificate
+        if not progress.last.objective > -math.inf:
+            return Status.UNDEFINED
         if certificate.newton_decrement <= self.tolerance:
             return Status.ON_BOUNDARY if certificate.on_boundary else Status.CONVERGED
         if len(steps) > 1 and _same_point(progress):
             return Status.STALLED
         if len(steps) > self.max_iterations:
             return Status.STEP_LIMIT
-        if self.give_up_when_slow and len(steps) > RATE_WINDOW:
-            if self._steps_to_go(progress) > self.max_iterations - len(steps):
-                return Status.SUBLINEAR
+        watched = self.give_up_when_slow and len(steps) > RATE_WINDOW
+        if watched and self._steps_to_go(progress) > self.max_iterations - len(steps):
+            return Status.SUBLINEAR
         return None
 
     def _steps_to_go(self, progress: Progress) -> float:

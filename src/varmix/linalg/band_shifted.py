@@ -74,7 +74,7 @@ class BandShifted:
         out = self._factor[0] * z
         for below in range(1, min(self._factor.shape)):
             out[below:] += self._factor[below, :-below] * z[:-below]
-        return out
+        return np.asarray(out)
 
     @cached_property
     def _traces(self) -> _Traces:

@@ -18,4 +18,4 @@ def check_covariance(K: Square, name: str) -> None:
     shifted = np.array(K, order="F")
     shifted.ravel(order="K")[:: len(K) + 1] += allowed
     if allowed == 0.0 or lapack.dpotrf(shifted, lower=1, overwrite_a=1)[1]:
-        check_not_indefinite(np.linalg.eigvalsh(K), name)
+        check_not_indefinite(np.asarray(np.linalg.eigvalsh(K), dtype=np.float64), name)

@@ -82,7 +82,11 @@ class Narrow:
 
     def from_rows(self, y: Vector) -> Rotated:
         """Rotate a response of n rows."""
-        rotated, columns, width = _turned(self.basis.rotate_into, y), self.basis.columns, self.inner.coefficients.shape[0]
+        rotated, columns, width = (
+            _turned(self.basis.rotate_into, y),
+            self.basis.columns,
+            self.inner.coefficients.shape[0],
+        )
         below = _turned(self._inner_into, rotated[columns:])
         largest = float(np.abs(below[width:]).max(initial=0.0))
         length = float(np.linalg.norm(below[width:] / largest)) * largest if largest > 0.0 else 0.0

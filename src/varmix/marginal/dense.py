@@ -67,7 +67,8 @@ class DenseFactor:
 
 
 def _inner(left: Square, right: Square) -> float:
-    """`sum_ij left_ij right_ij` for contiguous arrays of which at least one is symmetric, so that memory order is free."""
+    """`sum_ij left_ij right_ij` for contiguous arrays of which at least one is symmetric, so that memory order is
+    free."""
     return float(np.vdot(left.ravel(order="K"), right.ravel(order="K")))
 
 

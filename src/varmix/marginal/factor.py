@@ -1,7 +1,8 @@
-"""What a scheme may ask of the marginal covariance `V = sum_k theta_k K_k + theta_e I`, whatever the linear algebra behind it.
+"""What a scheme may ask of the marginal covariance `V = sum_k theta_k K_k + theta_e I`, whatever the linear algebra
+behind it.
 
-Components are numbered 0 .. k-1 for kernels; the last one, k, is the residual, whose kernel is the identity. Coordinates
-are those of the system: the complement of the covariates, rotated as suits the algebra.
+Components are numbered 0 .. k-1 for kernels; the last one, k, is the residual, whose kernel is the identity.
+Coordinates are those of the system: the complement of the covariates, rotated as suits the algebra.
 """
 
 from __future__ import annotations

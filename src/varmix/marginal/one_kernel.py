@@ -1,7 +1,8 @@
 """One kernel: reduced once, then every evaluation is linear in its size [VC-5].
 
-A tridiagonal or diagonal reduction has its eigenvalues at hand. A band reduction (large kernels) does without them: a fit
-asks for about ten traces, each cheaper than all eigenvalues, and only a nearly vanishing kernel needs the eigenvalues.
+A tridiagonal or diagonal reduction has its eigenvalues at hand. A band reduction (large kernels) does without them: a
+fit asks for about ten traces, each cheaper than all eigenvalues, and only a nearly vanishing kernel needs the
+eigenvalues.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from varmix.linalg.reduction import Reduction, Shifted
 from varmix.typing import Matrix, Square, Vector
 
 DILUTED = 1e-2
-"""Below this ratio of the kernel's largest diagonal entry (times s) to s_e, `tr V^-1 K = (m - s_e tr V^-1) / s` would lose
-more than two digits to cancellation, `tr V^-1 K V^-1 K` more than four: eigenvalues are used there."""
+"""Below this ratio of the kernel's largest diagonal entry (times s) to s_e, `tr V^-1 K = (m - s_e tr V^-1) / s` would
+lose more than two digits to cancellation, `tr V^-1 K V^-1 K` more than four: eigenvalues are used there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """One piece of data, `y ~ N(Zw, sum_k s_k K_k + s_e I)`, with the covariates rotated out.
 
-With `H'Z = [R; 0]` the rows split into a block U of c and a block A of m = n - c. `y_A` alone carries REML; block U adds the
-fixed effects and, for ML, the Schur complement `C = V_UU - V_UA V_AA^-1 V_AU` [VC-2].
+With `H'Z = [R; 0]` the rows split into a block U of c and a block A of m = n - c. `y_A` alone carries REML; block U
+adds the fixed effects and, for ML, the Schur complement `C = V_UU - V_UA V_AA^-1 V_AU` [VC-2].
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Piece:
     @property
     def columns(self) -> int:
         """c."""
-        return self.triangle.shape[0]
+        return int(self.triangle.shape[0])
 
     @property
     def log_determinant_covariates(self) -> float:

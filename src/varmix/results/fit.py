@@ -73,7 +73,8 @@ class Fit:
 
     @property
     def components(self) -> pd.DataFrame:
-        """Variances in the order given, residual last: term, name, estimate, sd, se, lower, upper, interval, on_boundary."""
+        """Variances in the order given, residual last: term, name, estimate, sd, se, lower, upper, interval,
+        on_boundary."""
         return self.table("components")
 
     @property
@@ -120,8 +121,8 @@ class Fit:
     def interval(self, name: str, **options: Any) -> tuple[float, float]:
         """Confidence interval of a parameter.
 
-        Options: `of` ("variance" or "proportion"), `kind` ("profile", "wald", "bootstrap"), `level`, and for the bootstrap
-        `replicates` and `rng`.
+        Options: `of` ("variance" or "proportion"), `kind` ("profile", "wald", "bootstrap"), `level`, and for the
+        bootstrap `replicates` and `rng`.
         """
         return self.report.interval(name, **options)
 

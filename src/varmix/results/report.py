@@ -1,6 +1,7 @@
 """What a model tells about a fit of it. `Fit` presents it; tables are derived when asked for.
 
-A model implements the methods that make sense for it; the rest raise NotAvailableError here, so that `Fit` has one face.
+A model implements the methods that make sense for it; the rest raise NotAvailableError here, so that `Fit` has one
+face.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Report:
         self._refuse("certificate")
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table by name: components, coefficients, proportions, shares, classes, progress, starts, sample, augment."""
+        """A table by name: components, coefficients, proportions, shares, classes, progress, starts, sample,
+        augment."""
         self._refuse(name)
 
     @property

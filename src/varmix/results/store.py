@@ -70,7 +70,8 @@ def load(path: str | PathLike[str]) -> Fit:
         raise FileFormatError(f"'{source}' is not a saved fit. Give a file written by fit.save().")
     if not isinstance(document.get("version"), int) or document["version"] > VERSION:
         raise FileFormatError(
-            f"'{source}' has format version {document.get('version')}, this varmix reads up to {VERSION}. Update varmix."
+            f"'{source}' has format version {document.get('version')}, this varmix reads up to {VERSION}. "
+            "Update varmix."
         )
     try:
         decoded = _decode(document)

@@ -76,6 +76,6 @@ class StoredReport(Report):
 
     def _refuse(self, what: str) -> NoReturn:
         raise NotAvailableError(
-            f"This fit was loaded from a file, which keeps tables and predictions but not the data that '{what}' needs. "
-            f"Fit again, or read one of its tables: {', '.join(self.tables)}."
+            f"This fit was loaded from a file, which keeps tables and predictions but not the data that '{what}' "
+            f"needs. Fit again, or read one of its tables: {', '.join(self.tables)}."
         )

@@ -1,15 +1,16 @@
-"""Run a scheme to its certificate: start, accelerate, and finish with Newton where the scheme alone would not arrive."""
+"""Run a scheme to its certificate: start, accelerate, and finish with Newton where the scheme alone would not
+arrive."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from varmix.errors import OptionError
-from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Stopping, iterate
+from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Status, Stopping, iterate
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
 from varmix.marginal.piece import Piece
 from varmix.models.linear.average_information import Newton
@@ -27,6 +28,9 @@ ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "
 HERITABILITY_GRID = (0.5, 0.02, 0.15, 0.8, 0.97)
 """Shares of variance tried for the start where an evaluation is cheap: enough to find the basin of a multimodal REML
 likelihood, few beside the evaluations of a fit."""
+
+VANISHING = 1e-6
+"""Share of the largest variance below which a residual variance that still falls is on its way to 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,7 @@ class Climb:
         )
         outcome = iterate(scheme, start, pieces, stopping=stopping, accelerator=accelerator)
         if outcome.status.arrived or newton or not self.polish:
-            return outcome
+            return self._diagnosed(outcome)
         finish = iterate(
             Newton(criterion=self.criterion),
             outcome.params,
@@ -72,7 +76,24 @@ class Climb:
             stopping=Stopping(tolerance=self.tolerance, max_iterations=self.max_iterations),
             accelerator=self._backtracking(),
         )
-        return outcome.followed_by(finish)
+        return self._diagnosed(outcome.followed_by(finish))
+
+    def _diagnosed(self, outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
+        """Tell a likelihood without a maximum from a fit that got stuck."""
+        variances = outcome.params.values
+        vanishing = variances[-1] < VANISHING * variances.max()
+        if self.criterion == "ml" and not outcome.status.arrived and vanishing:
+            return replace(outcome, status=Status.UNBOUNDED)
+        return outcome
+
+    def run_inside(self, pieces: Sequence[Piece], start: VarianceParams) -> Outcome[Any, Any]:
+        """As `run`; where Newton's long steps leave for an unbounded edge, MM's short ones look for a maximum
+        inside."""
+        outcome = self.run(pieces, start)
+        if outcome.status is not Status.UNBOUNDED or self.scheme != "newton":
+            return outcome
+        slower = replace(self, scheme="mm", polish=True).run(pieces, start)
+        return slower if slower.status.arrived else outcome
 
     def _backtracking(self) -> Backtracking:
         fallback: Any = MM(criterion=self.criterion)
@@ -84,11 +105,14 @@ def equal_start(piece: Piece) -> VarianceParams:
     return _shares(piece, np.full(piece.system.components, 1.0 / piece.system.components))
 
 
-def good_start(piece: Piece, criterion: Criterion) -> VarianceParams:
-    """The best of a few shares where an evaluation is cheap, else equal shares."""
+def good_start(piece: Piece) -> VarianceParams:
+    """The best of a few shares where an evaluation is cheap, else equal shares.
+
+    REML judges for ML too: the ML likelihood may grow without bound towards a residual variance of 0.
+    """
     if not (piece.system.components == 2 and piece.system.pairs_are_cheap):
         return equal_start(piece)
-    scheme = EM(criterion=criterion)
+    scheme = EM(criterion="reml")
     candidates = [_shares(piece, np.array([share, 1.0 - share])) for share in HERITABILITY_GRID]
     return max(candidates, key=lambda params: scheme.objective(scheme.summarise(params, piece)))
 

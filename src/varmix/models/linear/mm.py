@@ -19,7 +19,8 @@ class MM(LinearScheme):
     monotone: bool = True
 
     def update(self, params: VarianceParams, stats: LinearStats, /) -> VarianceParams:
-        """`s_k sqrt(quad_k / trace_k)` [MM-1]. A kernel that is 0 in the complement of the covariates stays as it is."""
+        """`s_k sqrt(quad_k / trace_k)` [MM-1]. A kernel that is 0 in the complement of the covariates stays as
+        it is."""
         trace = np.where(stats.trace > 0.0, stats.trace, 1.0)
         quad = np.where(stats.trace > 0.0, np.maximum(stats.quad, 0.0), 1.0)
         return VarianceParams(without_vestiges(params.values * np.sqrt(quad / trace), stats))

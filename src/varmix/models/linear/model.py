@@ -39,12 +39,12 @@ class VarianceComponents:
     units: Units
 
     @classmethod
-    def of(cls, design: Design, terms: tuple[Term, ...], structure: Structure, criterion: Criterion) -> VarianceComponents:
+    def of(
+        cls, design: Design, terms: tuple[Term, ...], structure: Structure, criterion: Criterion
+    ) -> VarianceComponents:
         """Rotate the response of `design` into the structure's coordinates."""
         piece, units = structure.piece(design.y)
-        return cls(
-            design=design, terms=terms, structure=structure, criterion=criterion, piece=piece, units=units
-        )
+        return cls(design=design, terms=terms, structure=structure, criterion=criterion, piece=piece, units=units)
 
     @property
     def names(self) -> tuple[str, ...]:

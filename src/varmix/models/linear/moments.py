@@ -21,13 +21,12 @@ class MomentStats:
     """`q_k = y'M K_k M y`, shape (K,)."""
 
     def __add__(self, other: MomentStats) -> MomentStats:
-        return MomentStats(
-            equations=self.equations + other.equations, quadratics=self.quadratics + other.quadratics
-        )
+        return MomentStats(equations=self.equations + other.equations, quadratics=self.quadratics + other.quadratics)
 
 
 def summarise_moments(piece: Piece) -> MomentStats:
-    """Exact moments of one piece: its coordinates are those of the complement of the covariates, so M is the identity."""
+    """Exact moments of one piece: its coordinates are those of the complement of the covariates, so M is the
+    identity."""
     system, count = piece.system, piece.system.components
     equations = np.empty((count, count))
     for k in range(count):

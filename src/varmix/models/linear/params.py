@@ -11,7 +11,8 @@ from varmix.typing import Vector
 
 @dataclass(frozen=True, slots=True)
 class VarianceParams:
-    """Variances theta >= 0, residual last, shape (K,). Steps are taken in theta itself: its zero is an ordinary point."""
+    """Variances theta >= 0, residual last, shape (K,). Steps are taken in theta itself: its zero is an ordinary
+    point."""
 
     values: Vector
 

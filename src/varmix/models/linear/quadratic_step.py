@@ -39,10 +39,10 @@ def quadratic_step(values: Vector, score: Vector, information: Square) -> Vector
 def certify(values: Vector, score: Vector, information: Square) -> Certificate:
     """Projected gradient and Newton decrement at theta, from the step d within the cone [NEWTON-1].
 
-    The decrement is `sqrt(2g'd - d'Id)`, the root of twice the gain that is left: `sqrt(d'Id)` inside, and more where the
-    cone cuts the step short, so that a variance on its way to 0 has not arrived while the gradient still pushes it.
-    A component at 0 whose gradient does not point inside is held there; inside, the scale of theta_k is theta_k itself, at 0
-    it is the standard error of an interior estimate.
+    The decrement is `sqrt(2g'd - d'Id)`, the root of twice the gain that is left: `sqrt(d'Id)` inside, and more where
+    the cone cuts the step short, so that a variance on its way to 0 has not arrived while the gradient still pushes
+    it. A component at 0 whose gradient does not point inside is held there; inside, the scale of theta_k is theta_k
+    itself, at 0 it is the standard error of an interior estimate.
     """
     held = (values == 0.0) & (score <= 0.0)
     boundary = tuple(int(k) for k in np.flatnonzero(values == 0.0))

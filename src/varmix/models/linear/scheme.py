@@ -14,8 +14,8 @@ from varmix.models.linear.statistics import Criterion, LinearStats, summarise_li
 from varmix.typing import Vector
 
 NEGLIGIBLE = 1e-12
-"""Share of the largest variance (kernels have mean diagonal about 1) below which a variance that still falls is 0: steps
-by a ratio shrink it for ever, and the certificate is met from about 1e-16 on."""
+"""Share of the largest variance (kernels have mean diagonal about 1) below which a variance that still falls is 0:
+steps by a ratio shrink it for ever, and the certificate is met from about 1e-16 on."""
 
 
 def without_vestiges(values: Vector, stats: LinearStats) -> Vector:

@@ -1,6 +1,7 @@
 """What one piece says about the variances: likelihood, score and information, for ML and REML alike.
 
-Everything is computed in block A (the complement of the covariates); ML adds block U through its Schur complement [VC-2].
+Everything is computed in block A (the complement of the covariates); ML adds block U through its Schur complement
+[VC-2].
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from varmix.marginal.factor import Factor
 from varmix.marginal.piece import Piece
-from varmix.typing import Array, Matrix, Square, Vector
+from varmix.models.linear.fixed_block import FixedBlock, fixed_block
+from varmix.typing import Array, Square, Vector
 
 Criterion = Literal["reml", "ml"]
 LOG_2PI = math.log(2.0 * math.pi)
@@ -74,54 +75,6 @@ def _sum(left: Array | None, right: Array | None) -> Array | None:
     return None if left is None or right is None else left + right
 
 
-@dataclass(frozen=True, slots=True)
-class FixedBlock:
-    """Block U at theta: `N = -V_AA^-1 V_AU`, `C` and, per component, block A of `K_k [I; N]` and `[I; N]'K_k[I; N]`."""
-
-    weights: Matrix
-    """N, shape (m, c)."""
-    cholesky: Square
-    """Lower factor of C."""
-    images: tuple[Matrix, ...]
-    slopes: tuple[Square, ...]
-    """dC/dtheta_k."""
-
-    @property
-    def log_determinant(self) -> float:
-        """`log |C|`."""
-        return 2.0 * float(np.log(self.cholesky.diagonal()).sum())
-
-    def shrunk(self, matrix: Square) -> Square:
-        """`C^-1 M`."""
-        solved: Square = cho_solve((self.cholesky, True), matrix, check_finite=False)
-        return solved
-
-
-def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
-    """Block U given the factor of block A."""
-    crossing = _weighted(variances, piece.cross, (piece.system.size, piece.columns))
-    weights = -factor.solve(crossing)
-    covariance = _weighted(variances, piece.corner, (piece.columns, piece.columns)) + crossing.T @ weights
-    covariance.ravel()[:: piece.columns + 1] += variances[-1]
-    cholesky = cho_factor(covariance, lower=True, check_finite=False)[0]
-    images, slopes = [], []
-    for k, (cross, corner) in enumerate(zip(piece.cross, piece.corner, strict=True)):
-        image = piece.system.multiply(k, weights) + cross
-        bridge = cross.T @ weights
-        images.append(image)
-        slopes.append(corner + bridge + bridge.T + weights.T @ (image - cross))
-    images.append(weights)
-    slopes.append(np.eye(piece.columns) + weights.T @ weights)
-    return FixedBlock(weights, np.tril(cholesky), tuple(images), tuple(slopes))
-
-
-def _weighted(variances: Vector, blocks: tuple[Matrix, ...], shape: tuple[int, int]) -> Matrix:
-    total = np.zeros(shape)
-    for variance, block in zip(variances, blocks, strict=False):
-        total += variance * block
-    return total
-
-
 def undefined(piece: Piece, criterion: Criterion) -> LinearStats:
     """Statistics where V is not positive definite: log-likelihood -inf, nothing else known."""
     size = piece.system.components
@@ -161,9 +114,8 @@ def summarise_linear(
     log_determinant, cross_quad = factor.log_determinant, images.T @ images
     block = None
     if criterion == "ml" and piece.columns:
-        try:
-            block = fixed_block(piece, factor, variances)
-        except np.linalg.LinAlgError:
+        block = fixed_block(piece, factor, variances)
+        if not block.definite:
             return undefined(piece, criterion)
         log_determinant += block.log_determinant
         trace += [float(block.shrunk(slope).trace()) for slope in block.slopes]
@@ -211,26 +163,3 @@ def _cross_traces(piece: Piece, factor: Factor, block: FixedBlock | None, size: 
                 value += float(block.shrunk(upper[1].T @ upper[0] + block.images[j].T @ block.images[k]).trace())
             traces[k, j] = traces[j, k] = value
     return traces
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixedEffects:
-    """Generalised least squares estimate and covariance, and `P y` in the system's coordinates."""
-
-    estimate: Vector
-    covariance: Square
-    projected: Vector
-
-
-def fixed_effects(piece: Piece, variances: Vector) -> FixedEffects | None:
-    """`w` and `(Z'V^-1Z)^-1` at theta (internal units), or None where V is not positive definite [VC-2]."""
-    factor = piece.system.factor(variances)
-    if factor is None:
-        return None
-    projected = factor.solve(piece.y)
-    if not piece.columns:
-        return FixedEffects(estimate=np.zeros(0), covariance=np.zeros((0, 0)), projected=projected)
-    block = fixed_block(piece, factor, variances)
-    half = solve_triangular(piece.triangle, block.cholesky)
-    estimate = solve_triangular(piece.triangle, piece.y_fixed + block.weights.T @ piece.y)
-    return FixedEffects(estimate=estimate, covariance=half @ half.T, projected=projected)

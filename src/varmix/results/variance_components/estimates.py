@@ -9,8 +9,9 @@ import numpy as np
 
 from varmix.errors import NotAvailableError, OptionError
 from varmix.inference.information import covariance_from_information
+from varmix.models.linear.fixed_block import FixedEffects, fixed_effects
 from varmix.models.linear.model import VarianceComponents
-from varmix.models.linear.statistics import FixedEffects, LinearStats, fixed_effects, summarise_linear
+from varmix.models.linear.statistics import LinearStats, summarise_linear
 from varmix.typing import Square, Vector
 
 Information = Literal["expected", "observed", "average"]
@@ -63,7 +64,7 @@ class Estimates:
         result = fixed_effects(self.model.piece, self.admissible)
         if result is None:
             raise NotAvailableError(
-                "V is singular at this estimate (the residual variance is 0 and the kernels have not full rank), so there "
-                "are no fixed effects. Fit by method='newton'."
+                "V is singular at this estimate (the residual variance is 0 and the kernels have not full rank), so "
+                "there are no fixed effects. Fit by method='newton'."
             )
         return result

@@ -133,5 +133,3 @@ class Intervals:
 
         names = (*self._names, *(f"proportion of {name}" for name in self._names))
         return parametric_bootstrap(replicate, names, replicates, rng)
-
-

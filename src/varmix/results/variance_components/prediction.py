@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import OptionError, ShapeError
+from varmix.models.linear.fixed_block import fixed_block
 from varmix.models.linear.model import Term
-from varmix.models.linear.statistics import fixed_block
 from varmix.results.variance_components.estimates import Estimates
 from varmix.typing import Matrix, Vector
 
@@ -30,7 +30,7 @@ class Prediction:
         """`P y` in rows, in units of 1 / unit of y, shape (n,)."""
         piece = self.model.piece
         solved = self.estimates.fixed.projected
-        return piece.coordinates.to_rows(np.zeros(piece.columns), solved, piece.response.rest)
+        return np.asarray(piece.coordinates.to_rows(np.zeros(piece.columns), solved, piece.response.rest))
 
     def fixed_part(self) -> Vector:
         """`Z w`, shape (n,)."""
@@ -38,14 +38,14 @@ class Prediction:
 
     def residuals(self) -> Vector:
         """`s_e P y`: the response less its fixed part and all posterior effects, shape (n,)."""
-        return self.projected * (self.estimates.admissible[-1] * self.model.units.response)
+        return np.asarray(self.projected * (self.estimates.admissible[-1] * self.model.units.response))
 
     def values(self, component: int) -> Vector:
         """Posterior mean of the total effect of a term on each row, `s_k K_k P y`, shape (n,)."""
         piece, solved = self.model.piece, self.estimates.fixed.projected
         fixed = piece.cross[component].T @ solved
         rows = piece.coordinates.to_rows(fixed, piece.system.multiply(component, solved), piece.response.rest)
-        return rows * (self.estimates.admissible[component] * self.model.units.response)
+        return np.asarray(rows * (self.estimates.admissible[component] * self.model.units.response))
 
     def effects(self, component: int, *, sd: bool) -> pd.DataFrame:
         """Posterior mean (and sd) of the effects of a design's columns, or of a kernel's rows."""
@@ -78,7 +78,7 @@ class Prediction:
             complement = self.model.piece.coordinates.columns_from_rows(block)[1]
             shrinkage[part] = np.einsum("ij,ij->j", complement, factor.solve(complement))
         posterior = variance - variance**2 * shrinkage
-        return np.sqrt(np.maximum(posterior, 0.0)) * self.model.units.response
+        return np.asarray(np.sqrt(np.maximum(posterior, 0.0)) * self.model.units.response)
 
     def _value_sd(self, component: int) -> Vector:
         """`sqrt diag(s_k K_k - s_k^2 K_k P K_k)`, from blocks of unit vectors."""
@@ -95,7 +95,7 @@ class Prediction:
             image = piece.cross[component] @ upper + piece.system.multiply(component, lower)
             prior = (upper * image_upper).sum(axis=0) + (lower * image).sum(axis=0)
             result[start:stop] = variance * prior - variance**2 * (image * factor.solve(image)).sum(axis=0)
-        return np.sqrt(np.maximum(result, 0.0)) * self.model.units.response
+        return np.asarray(np.sqrt(np.maximum(result, 0.0)) * self.model.units.response)
 
     def _row_index(self) -> pd.Index:
         ids = self.model.design.sample_ids
@@ -139,8 +139,8 @@ class Prediction:
     def _kernel_part(self, component: int, cross: Matrix) -> Vector:
         if cross.ndim != 2 or cross.shape[1] != self.model.design.n:
             raise ShapeError(
-                f"The kernel between new and training rows has shape {cross.shape}; it needs one column for each of the "
-                f"{self.model.design.n} rows used in the fit."
+                f"The kernel between new and training rows has shape {cross.shape}; it needs one column for each of "
+                f"the {self.model.design.n} rows used in the fit."
             )
         units = self.model.units
         scale = self.estimates.admissible[component] / units.kernels[component] * units.response
@@ -157,7 +157,7 @@ class Prediction:
             factor = piece.system.factor(variances)
             assert factor is not None
             block = fixed_block(piece, factor, variances)
-            upper = upper - block.weights.T @ complement + block.cholesky @ rng.standard_normal(piece.columns)
+            upper = upper - block.weights.T @ complement + block.draw(rng)
         return piece.coordinates.to_rows(upper, complement, rest) * self.model.units.response
 
 

@@ -195,11 +195,11 @@ class VarianceComponentsReport(Report):
         if kind is None:
             cheap = self.model.piece.system.pairs_are_cheap
             kind = "profile" if cheap or self.estimates.variances[component] == 0.0 else "wald"
-        if of == "proportion" and len(self.model.names) == 1:
-            return 1.0, 1.0, kind
+            if of == "proportion" and not (self.estimates.variances[:-1] > 0.0).any():
+                kind = "profile"  # the residual's share is at its bound of 1, too
         ends_of = self.intervals.profile if kind == "profile" else self.intervals.wald
         lower, upper = ends_of(component, of, level)
-        return lower, upper, kind
+        return float(lower), float(upper), kind
 
     def coefficients(self, level: float) -> pd.DataFrame:
         """Fixed effects with t tests on n - c degrees of freedom (exact where no kernel has variance)."""
@@ -216,9 +216,7 @@ class VarianceComponentsReport(Report):
     def augment(self) -> pd.DataFrame:
         """One row per row used: response, covariates' part, fitted value and residual."""
         response, residual = self.model.design.y, self.prediction.residuals()
-        table = pd.DataFrame(
-            {"row": self.model.design.rows, "y": response, "fixed": self.prediction.fixed_part()}
-        )
+        table = pd.DataFrame({"row": self.model.design.rows, "y": response, "fixed": self.prediction.fixed_part()})
         table["fitted"] = response - residual
         table["resid"] = residual
         ids = self.model.design.sample_ids

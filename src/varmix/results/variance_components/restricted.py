@@ -27,7 +27,7 @@ class Restricted:
     def maximum(self, offset: Vector, directions: Matrix, start: Vector) -> tuple[float, Vector]:
         """Log-likelihood (internal units) and theta at the best t >= 0 of `offset + directions t`.
 
-        On a ray the best scale is known: `V = t V_1` has its maximum at `t = y'P_1 y / N`, N rows that carry a residual.
+        On a ray the best scale is known: `V = t V_1` has its maximum at `t = y'P_1 y / N`, N rows with a residual.
         """
         if directions.shape[1] == 1 and not offset.any():
             return self._on_ray(directions[:, 0])

@@ -125,8 +125,8 @@ def _encoded(state: Mapping[str, Any], new: Any, rows: int | None) -> Matrix:
     wanted = [name for name in columns if name != "(Intercept)"]
     if table is None or any(name not in table for name in wanted):
         raise NotAvailableError(
-            "This fit was made by a formula, and a saved fit keeps the coded columns rather than the formula's code: pass "
-            f"a table with the columns {', '.join(wanted)}."
+            "This fit was made by a formula, and a saved fit keeps the coded columns rather than the formula's code: "
+            f"pass a table with the columns {', '.join(wanted)}."
         )
     return np.column_stack(
         [np.ones(len(table)) if name == "(Intercept)" else table[name].to_numpy(dtype=float) for name in columns]

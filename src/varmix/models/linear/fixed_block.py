@@ -1,0 +1,105 @@
+"""Block U: the fixed effects given block A, and what ML adds to REML [VC-2]."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_solve, lapack, solve_triangular
+
+from varmix.marginal.factor import Factor
+from varmix.marginal.piece import Piece
+from varmix.typing import Matrix, Square, Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedBlock:
+    """Block U at theta, with `N = -V_AA^-1 V_AU` and `C = V_UU + V_UA N`."""
+
+    weights: Matrix
+    """N, shape (m, c)."""
+    covariance: Square
+    """C, shape (c, c)."""
+    cholesky: Square
+    """Lower factor of C, of use only where `definite`."""
+    definite: bool
+    """Whether C is positive definite beyond rounding: not at s_e = 0 with a kernel that a covariate's direction
+    lacks."""
+    images: tuple[Matrix, ...]
+    """Block A of `K_k [I; N]`, residual last."""
+    slopes: tuple[Square, ...]
+    """`dC/dtheta_k = [I; N]'K_k[I; N]`, residual last."""
+
+    @property
+    def log_determinant(self) -> float:
+        """`log |C|`."""
+        return 2.0 * float(np.log(self.cholesky.diagonal()).sum())
+
+    def shrunk(self, matrix: Square) -> Square:
+        """`C^-1 M`."""
+        return np.asarray(cho_solve((self.cholesky, True), matrix, check_finite=False))
+
+    def draw(self, rng: np.random.Generator) -> Vector:
+        """A draw from N(0, C)."""
+        eigenvalues, basis = np.linalg.eigh(self.covariance)
+        return np.asarray(basis @ (np.sqrt(np.maximum(eigenvalues, 0.0)) * rng.standard_normal(len(eigenvalues))))
+
+
+def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
+    """Block U given the factor of block A."""
+    crossing = _weighted(variances, piece.cross, (piece.system.size, piece.columns))
+    weights = -factor.solve(crossing)
+    covariance = _weighted(variances, piece.corner, (piece.columns, piece.columns)) + crossing.T @ weights
+    covariance.ravel()[:: piece.columns + 1] += variances[-1]
+    covariance = 0.5 * (covariance + covariance.T)
+    cholesky, fault = lapack.dpotrf(covariance, lower=1, clean=1)
+    # Kernels have unit scale, so that sums of `rows` of their entries round to about this.
+    rounding = 4.0 * np.finfo(float).eps * math.sqrt(piece.rows) * float(variances.sum())
+    images, slopes = [], []
+    for k, (cross, corner) in enumerate(zip(piece.cross, piece.corner, strict=True)):
+        image = piece.system.multiply(k, weights) + cross
+        bridge = cross.T @ weights
+        images.append(image)
+        slopes.append(corner + bridge + bridge.T + weights.T @ (image - cross))
+    images.append(weights)
+    slopes.append(np.eye(piece.columns) + weights.T @ weights)
+    return FixedBlock(
+        weights=weights,
+        covariance=covariance,
+        cholesky=cholesky,
+        definite=fault == 0 and bool((cholesky.diagonal() ** 2 > rounding).all()),
+        images=tuple(images),
+        slopes=tuple(slopes),
+    )
+
+
+def _weighted(variances: Vector, blocks: tuple[Matrix, ...], shape: tuple[int, int]) -> Matrix:
+    total = np.zeros(shape)
+    for variance, block in zip(variances, blocks, strict=False):
+        total += variance * block
+    return total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedEffects:
+    """Generalised least squares estimate and covariance, and `P y` in the system's coordinates."""
+
+    estimate: Vector
+    covariance: Square
+    projected: Vector
+
+
+def fixed_effects(piece: Piece, variances: Vector) -> FixedEffects | None:
+    """`w` and `(Z'V^-1Z)^-1` at theta (internal units), or None where V_AA is not positive definite [VC-2]."""
+    factor = piece.system.factor(variances)
+    if factor is None:
+        return None
+    projected = factor.solve(piece.y)
+    if not piece.columns:
+        return FixedEffects(estimate=np.zeros(0), covariance=np.zeros((0, 0)), projected=projected)
+    block = fixed_block(piece, factor, variances)
+    half = solve_triangular(piece.triangle, block.covariance)
+    covariance = solve_triangular(piece.triangle, half.T)
+    estimate = solve_triangular(piece.triangle, piece.y_fixed + block.weights.T @ piece.y)
+    return FixedEffects(estimate=estimate, covariance=0.5 * (covariance + covariance.T), projected=projected)

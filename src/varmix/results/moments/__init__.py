@@ -1,0 +1,1 @@
+"""What a fit by randomised moments reports."""
