@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from varmix.errors import NotFiniteError, NotIdentifiedError, OptionError, ShapeError
+from varmix.errors import KernelError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
 from varmix.genotype import standardise
 from varmix.iteration import Threads
 from varmix.linalg.traces import rademacher
@@ -238,6 +238,14 @@ def test_the_diagnostic_is_the_variance_of_the_eigenvalues(sample: Sample) -> No
     np.testing.assert_allclose(fit.fragility[0], eigenvalues.var(), rtol=0.02)  # [MOM-7]
 
 
+def test_kernels_alone_give_estimates_and_no_jackknife(sample: Sample) -> None:
+    kernel = standardise(sample.X[0]).array() @ standardise(sample.X[0]).array().T
+    fit = randomised_moments(sample.y[:, 0], sample.Z, [], kernels=[kernel], probes=9, rng=np.random.default_rng(1))
+    expected = from_probes(sample.Z, [kernel], same_probes(sample, 9, 1), sample.y[:, 0])
+    np.testing.assert_allclose(fit.estimates[0], expected, rtol=1e-8)
+    assert fit.jackknife is None
+
+
 def test_bad_input_is_refused_by_name(sample: Sample) -> None:
     design, rng = standardise(sample.X[0]), np.random.default_rng(0)
     y = sample.y[:, 0].copy()
@@ -253,6 +261,8 @@ def test_bad_input_is_refused_by_name(sample: Sample) -> None:
         AnnotatedDesign(design=design, weights=np.ones((3, 1)))
     with pytest.raises(NotIdentifiedError, match="proportional"):
         randomised_moments(y, sample.Z, [design], kernels=[np.eye(len(y))], rng=rng, probes=5)
+    with pytest.raises(KernelError, match="kernel 0"):
+        randomised_moments(y, sample.Z, [], kernels=[np.triu(np.ones((len(y), len(y))))], rng=rng)
     y[3] = np.nan
     with pytest.raises(NotFiniteError, match="row 3"):
         randomised_moments(y, sample.Z, [design], rng=rng)
