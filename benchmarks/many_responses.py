@@ -19,7 +19,7 @@ from scipy.optimize import minimize_scalar
 from threadpoolctl import threadpool_limits
 
 from varmix.genotype import standardise
-from varmix.many_api import variance_components_many
+from varmix.api.many import variance_components_many
 from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.batch import fit_batch
 from varmix.models.linear.batch.rotation import Rotation

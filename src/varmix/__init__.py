@@ -9,15 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from varmix.api import variance_components
+    from varmix.api import Moments, variance_components, variance_components_many
     from varmix.genotype import ArraySource, RelationshipMatrix, open_plink, read_grm, split_by_annotation, write_grm
     from varmix.iteration import Status
+    from varmix.plots import plot_components, plot_paths, plot_profile
     from varmix.results import Fit, load
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Moments": "varmix.api",
     "variance_components": "varmix.api",
+    "variance_components_many": "varmix.api",
     "ArraySource": "varmix.genotype",
     "RelationshipMatrix": "varmix.genotype",
     "open_plink": "varmix.genotype",
@@ -25,6 +28,9 @@ _HOME = {
     "split_by_annotation": "varmix.genotype",
     "write_grm": "varmix.genotype",
     "Status": "varmix.iteration",
+    "plot_components": "varmix.plots",
+    "plot_paths": "varmix.plots",
+    "plot_profile": "varmix.plots",
     "Fit": "varmix.results",
     "load": "varmix.results",
 }
@@ -32,13 +38,18 @@ _HOME = {
 __all__ = [
     "ArraySource",
     "Fit",
+    "Moments",
     "RelationshipMatrix",
     "Status",
     "load",
     "open_plink",
+    "plot_components",
+    "plot_paths",
+    "plot_profile",
     "read_grm",
     "split_by_annotation",
     "variance_components",
+    "variance_components_many",
     "write_grm",
 ]
 

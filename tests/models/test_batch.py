@@ -23,7 +23,7 @@ from varmix.errors import (
 )
 from varmix.genotype import standardise
 from varmix.iteration import Status
-from varmix.many_api import variance_components_many
+from varmix.api.many import variance_components_many
 from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.batch import Unfitted, fit_batch
 from varmix.models.linear.batch import fit as fit_module

@@ -22,7 +22,7 @@ from varmix.errors import DataError, OptionError
 from varmix.formula import Design, align, design_from_arrays
 from varmix.genotype import StandardisedDesign, standardise
 from varmix.iteration import Status
-from varmix.many_api import variance_components_many
+from varmix.api.many import variance_components_many
 from varmix.typing import Index, Square
 
 SHOWN_TRAITS = 20

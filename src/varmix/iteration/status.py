@@ -28,7 +28,8 @@ class Status(Enum):
         "problem, or components are confounded; compare fit.certificate with the precision you need."
     )
     UNDEFINED = (
-        "The model is undefined at the start: V is not positive definite there. Start from a positive residual variance."
+        "The model is undefined at the start: V is not positive definite there. Start from a positive residual "
+        "variance."
     )
     UNBOUNDED = (
         "The likelihood has no maximum: with ML and a kernel that vanishes in the direction of a covariate (as many "
