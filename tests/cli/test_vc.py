@@ -63,6 +63,7 @@ def test_the_table_fits_80_columns_and_tells_losses(vc):
     assert "1,200 read; 1 monomorphic" in told
     assert "CONVERGED" in told
     assert result.stderr == ""
+    assert not [line for line in result.stdout.splitlines() if line != line.rstrip()]
 
 
 def test_a_long_trait_name_and_many_covariates_fit_80_columns(run, files):
@@ -222,6 +223,19 @@ def test_files_of_others_in_the_folder_stay(vc, tmp_path):
     assert vc("--out", tmp_path, "--no-figures").exit_code == 0
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert vm.load(tmp_path / "fit.json").facts["n"] == 588
+
+
+def test_a_trait_without_heritability_ends_on_the_boundary_with_p_one(run, files, tmp_path):
+    people = read(files / "demo.pheno.tsv")[["FID", "IID"]].assign(noise=np.random.default_rng(2).normal(size=600))
+    people.to_csv(files / "noise.tsv", sep="\t", index=False)
+    result = run("vc", "--bfile", files / "demo", "--pheno", files / "noise.tsv", "--out", tmp_path, "--no-figures")
+    assert result.exit_code == 0, result.stderr
+    assert "ON_BOUNDARY" in result.stdout
+    row = read(tmp_path / "components.tsv").iloc[0]
+    assert (row["estimate"], row["lower"]) == (0.0, 0.0)
+    assert row["upper"] > 0.0
+    assert np.isnan(row["se"])
+    assert read(tmp_path / "tests.tsv")["p"][0] == 1.0
 
 
 def test_no_file_of_an_earlier_fit_stays(vc, tmp_path):

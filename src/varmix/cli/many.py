@@ -11,6 +11,7 @@ import pandas as pd
 import typer
 from threadpoolctl import threadpool_limits
 
+from varmix.api.many import variance_components_many
 from varmix.cli.choices import CriterionChoice, ReferenceChoice, ScalingChoice
 from varmix.cli.codes import ExitCode
 from varmix.cli.folder import make_folder
@@ -22,7 +23,6 @@ from varmix.errors import DataError, OptionError
 from varmix.formula import Design, align, design_from_arrays
 from varmix.genotype import StandardisedDesign, standardise
 from varmix.iteration import Status
-from varmix.api.many import variance_components_many
 from varmix.typing import Index, Square
 
 SHOWN_TRAITS = 20

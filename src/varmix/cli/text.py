@@ -41,15 +41,11 @@ def aligned(rows: Sequence[Sequence[str]], *, width: int = WIDTH) -> str:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     room = max(width - sum(2 + wide for wide in widths[1:]), SHORTEST_NAME)
     widths[0] = min(widths[0], room)
-    return "\n".join(
-        "  ".join(
-            [
-                _short(row[0], room).ljust(widths[0]),
-                *(cell.rjust(wide) for cell, wide in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in rows
-    )
+    lines = []
+    for name, *cells in rows:
+        right = [cell.rjust(wide) for cell, wide in zip(cells, widths[1:], strict=True)]
+        lines.append("  ".join([_short(name, room).ljust(widths[0]), *right]).rstrip())
+    return "\n".join(lines)
 
 
 def number(value: float, digits: int = 6) -> str:
