@@ -76,6 +76,7 @@ def load(path: str | PathLike[str]) -> Fit:
     try:
         decoded = _decode(document)
         certificate = decoded["certificate"]
+        _check_parts(decoded)
         return Fit(
             StoredReport(
                 kind=decoded["kind"],
@@ -92,6 +93,16 @@ def load(path: str | PathLike[str]) -> Fit:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileFormatError(f"'{source}' is a damaged fit ({error!r}). Save it again.") from error
+
+
+def _check_parts(decoded: Mapping[str, Any]) -> None:
+    """Raise TypeError for parts that are not what a report holds."""
+    for part in ("facts", "tables", "prediction"):
+        if not isinstance(decoded[part], dict):
+            raise TypeError(f"'{part}' is not an object")
+    for name, table in decoded["tables"].items():
+        if not isinstance(table, pd.DataFrame):
+            raise TypeError(f"table '{name}' is not a table")
 
 
 def _encode(value: Any) -> Any:
@@ -125,6 +136,8 @@ def _index_columns(frame: pd.DataFrame) -> list[Any] | None:
 
 
 def _dtype(column: pd.Series[Any]) -> str:
+    if isinstance(column.dtype, pd.StringDtype):
+        return "text"
     return {"f": "float", "i": "int", "u": "int", "b": "bool"}.get(column.dtype.kind, "object")
 
 
@@ -145,7 +158,8 @@ def _decode(value: Any) -> Any:
 def _decode_frame(parts: dict[str, Any]) -> pd.DataFrame:
     columns = {}
     for name, dtype, values in parts["columns"]:
-        columns[name] = pd.Series(_decode(values), dtype={"float": float, "int": int, "bool": bool}.get(dtype, object))
+        kind = {"float": float, "int": int, "bool": bool, "text": str}.get(dtype, object)
+        columns[name] = pd.Series(_decode(values), dtype=kind)
     frame = pd.DataFrame(columns, index=pd.RangeIndex(parts["rows"]))
     index = _decode(parts["index"])
     if index is not None:

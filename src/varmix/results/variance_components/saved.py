@@ -92,6 +92,7 @@ def predict_saved(state: Mapping[str, Any], new: Any, options: dict[str, Any]) -
     if new is None and designs is None and kernels is None:
         fitted: Vector = state["fitted"]
         return fitted.copy()
+    _refuse_unknown(state, [*(designs or {}), *(kernels or {})])
     parts = []
     for name, term in state["terms"].items():
         given = (designs if term["kind"] == "design" else kernels) or {}
@@ -105,8 +106,17 @@ def predict_saved(state: Mapping[str, Any], new: Any, options: dict[str, Any]) -
     lengths = {len(part) for part in parts}
     if len(lengths) > 1:
         raise ShapeError(f"The new designs and kernels have different numbers of rows: {sorted(lengths)}.")
-    encoded = _encoded(state, new, lengths.pop() if lengths else rows)
+    count = lengths.pop() if lengths else rows
+    encoded = _encoded(state, new, count)
+    if count is not None and len(encoded) != count:
+        raise ShapeError(f"The new covariates have {len(encoded)} rows, the new designs or kernels {count}.")
     return np.asarray(encoded @ state["coefficients"] + sum(parts))
+
+
+def _refuse_unknown(state: Mapping[str, Any], names: list[str]) -> None:
+    unknown = [name for name in names if name not in state["terms"]]
+    if unknown:
+        raise OptionError(f"The fit has no term '{unknown[0]}'. It has: {', '.join(state['terms'])}.")
 
 
 def _kernel_part(cross: Matrix, weights: Vector) -> Vector:
