@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.linalg import lapack
 
+from varmix.linalg.householder import mirror_lower_into
 from varmix.typing import Matrix, Square, Vector
 
 
@@ -34,9 +35,7 @@ class DenseFactor:
         """`V^-1`, both triangles."""
         if self._inverse is None:
             inverse = lapack.dpotri(self.lower, lower=1)[0]
-            diagonal = inverse.diagonal().copy()
-            inverse += inverse.T
-            np.fill_diagonal(inverse, diagonal)
+            mirror_lower_into(inverse)
             self._inverse = inverse
         return self._inverse
 
