@@ -274,6 +274,11 @@ def test_starts_are_no_option_of_moments(vc):
     refused(vc("--method", "moments", "--starts", 2), 2, "--starts has no meaning with --method moments")
 
 
+def test_options_of_moments_need_moments(vc):
+    refused(vc("--traces", "randomised"), 2, "--traces is an option of --method moments, not of --method reml")
+    refused(vc("--method", "moments", "--traces", "randomised", "--errors", "sandwich"), 2, "--errors sandwich")
+
+
 def test_a_tolerance_that_is_none(vc):
     refused(vc("--tolerance", -1), 2, "--tolerance -1.0 must be positive")
 

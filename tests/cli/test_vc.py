@@ -108,6 +108,22 @@ def test_moments_have_no_tests_and_no_path(vc, tmp_path):
     np.testing.assert_allclose(read(tmp_path / "components.tsv")["estimate"], fit.components["estimate"], rtol=1e-9)
 
 
+def test_randomised_moments_agree_with_exact_ones_and_repeat(vc, tmp_path):
+    given = ["--method", "moments", "--traces", "randomised", "--probes", 200, "--no-figures", "--out"]
+    result = vc(*given, tmp_path / "one", "--effects")
+    assert result.exit_code == 0, result.stderr
+    assert "note: No effects were written" in result.stderr
+    assert vc(*given, tmp_path / "two").exit_code == 0
+    one, two = (read(tmp_path / name / "components.tsv") for name in ("one", "two"))
+    pd.testing.assert_frame_equal(one, two, rtol=1e-9)
+    exact = demo_fit(method="moments").components
+    # 200 probes leave a Monte-Carlo error far below the standard error.
+    assert (np.abs(one["estimate"] - exact["estimate"]) < 0.3 * exact["se"]).all()
+    jackknife = vc(*given, tmp_path / "three", "--errors", "jackknife", "--blocks", 20)
+    assert jackknife.exit_code == 0
+    assert vm.load(tmp_path / "three" / "fit.json").facts["errors"] == "jackknife"
+
+
 def test_options_reach_the_fit(vc, tmp_path):
     result = vc(
         "--method", "mm", "--accelerate", "squarem", "--no-polish", "--max-iterations", 40, "--starts", 3, "--seed", 5,

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from varmix import __version__
-from varmix.cli.choices import Acceleration, CriterionChoice, Method, ReferenceChoice, ScalingChoice
+from varmix.cli.choices import (
+    Acceleration,
+    CriterionChoice,
+    ErrorsChoice,
+    Method,
+    ReferenceChoice,
+    ScalingChoice,
+    TracesChoice,
+)
 from varmix.cli.terminal import session
 
 app = typer.Typer(
@@ -137,7 +145,16 @@ def vc(
     starts: Annotated[
         int, typer.Option(min=1, help="Starts; the further ones are random.", rich_help_panel=FITTING)
     ] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the random starts.", rich_help_panel=FITTING)] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of random starts and probes.", rich_help_panel=FITTING)] = 1,
+    traces: Annotated[
+        TracesChoice | None,
+        typer.Option(help="Of moments; randomised makes no matrix of people by people.", rich_help_panel=FITTING),
+    ] = None,
+    errors: Annotated[
+        ErrorsChoice | None, typer.Option(help="Standard errors of moments.", rich_help_panel=FITTING)
+    ] = None,
+    probes: Annotated[int | None, typer.Option(min=2, help="Of randomised traces.", rich_help_panel=FITTING)] = None,
+    blocks: Annotated[int | None, typer.Option(min=2, help="Of the jackknife.", rich_help_panel=FITTING)] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads for decoding and algebra.", rich_help_panel=FITTING)
     ] = None,
@@ -180,6 +197,10 @@ def vc(
             tolerance=tolerance,
             starts=starts,
             seed=seed,
+            traces=traces,
+            errors=errors,
+            probes=probes,
+            blocks=blocks,
         )
         output = request.OutputRequest(
             folder=out, level=level, tests=test, effects=effects, figures=figures, json=json, quiet=quiet, debug=debug

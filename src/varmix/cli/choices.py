@@ -39,6 +39,21 @@ class ReferenceChoice(StrEnum):
     all = "all"
 
 
+class TracesChoice(StrEnum):
+    """How moments find their traces."""
+
+    exact = "exact"
+    randomised = "randomised"
+
+
+class ErrorsChoice(StrEnum):
+    """Standard errors of moments."""
+
+    sandwich = "sandwich"
+    approximate = "approximate"
+    jackknife = "jackknife"
+
+
 class Acceleration(StrEnum):
     """How steps of EM, PX-EM and MM are extrapolated."""
 

@@ -15,7 +15,7 @@ from varmix.errors import FileFormatError, MissingExtraError, MissingFileError, 
 from varmix.results import load
 
 FIT = "fit.json"
-SOMETIMES = ("tests.tsv", "starts.tsv", "components.png", "progress.png", "profile.png")
+SOMETIMES = ("progress.tsv", "tests.tsv", "starts.tsv", "components.png", "progress.png", "profile.png")
 """Files that only some fits have."""
 
 
@@ -43,16 +43,16 @@ def write_fit(findings: Findings, folder: Path, *, effects: bool, figures: bool)
         "components": findings.components,
         "proportions": findings.proportions,
         "coefficients": findings.coefficients.reset_index(),
-        "progress": fit.progress,
         "sample": fit.sample,
     }
     if len(findings.tests):
         tables["tests"] = findings.tests
-    if len(fit.starts) > 1:
+    if "progress" in fit.report.tables:
+        tables["progress"] = fit.progress
+    if "starts" in fit.report.tables and len(fit.starts) > 1:
         tables["starts"] = fit.starts
     if effects:
-        for term in fit.components["term"].iloc[:-1]:
-            tables[_effects_file(str(term)).removesuffix(".tsv")] = fit.effects(str(term))
+        tables |= _effects(findings)
     for name, table in tables.items():
         _write_table(table, folder / f"{name}.tsv")
     written = ["summary.txt", FIT, *(f"{name}.tsv" for name in tables)]
@@ -62,6 +62,16 @@ def write_fit(findings: Findings, folder: Path, *, effects: bool, figures: bool)
         except MissingExtraError as missing:
             note(f"No figures were drawn: {missing}")
     return written
+
+
+def _effects(findings: Findings) -> dict[str, pd.DataFrame]:
+    """Posterior means per kernel; a note where this kind of fit has none."""
+    terms = [str(term) for term in findings.fit.components["term"].iloc[:-1]]
+    try:
+        return {_effects_file(term).removesuffix(".tsv"): findings.fit.effects(term) for term in terms}
+    except NotAvailableError as problem:
+        note(f"No effects were written: {problem}")
+        return {}
 
 
 def _clear_earlier(folder: Path) -> None:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from varmix.cli.choices import Acceleration, CriterionChoice, Method, ReferenceChoice, ScalingChoice
+from varmix.cli.choices import (
+    Acceleration,
+    CriterionChoice,
+    ErrorsChoice,
+    Method,
+    ReferenceChoice,
+    ScalingChoice,
+    TracesChoice,
+)
 from varmix.errors import OptionError
 
 
@@ -23,7 +31,11 @@ class FitRequest:
     max_iterations: int | None
     tolerance: float | None
     starts: int
-    seed: int | None
+    seed: int
+    traces: TracesChoice | None = None
+    errors: ErrorsChoice | None = None
+    probes: int | None = None
+    blocks: int | None = None
 
     def options(self) -> dict[str, Any]:
         """Arguments of `variance_components`. Raises OptionError where method and criterion differ."""
@@ -38,7 +50,15 @@ class FitRequest:
             raise OptionError(
                 "--starts has no meaning with --method moments, which solves its equations at once. Leave it out."
             )
+        moments = {"traces": self.traces, "errors": self.errors, "probes": self.probes, "blocks": self.blocks}
+        asked = [name for name, value in moments.items() if value is not None]
+        if asked and self.method is not Method.moments:
+            raise OptionError(f"--{asked[0]} is an option of --method moments, not of --method {self.method.value}.")
         given = {
+            "traces": None if self.traces is None else self.traces.value,
+            "errors": None if self.errors is None else self.errors.value,
+            "probes": self.probes,
+            "blocks": self.blocks,
             "accelerate": None if self.accelerate is None else self.accelerate.value,
             "polish": self.polish,
             "max_iterations": self.max_iterations,

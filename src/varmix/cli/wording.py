@@ -12,7 +12,7 @@ FLAGS: Final = {
 }
 """Switches that the command line spells in their own way."""
 OPTION: Final = re.compile(
-    r"\b(method|criterion|scaling|reference|accelerate|max_iterations|tolerance|starts|rest|categorical)=\(?'?\"?"
+    r"\b(method|criterion|scaling|reference|accelerate|traces|errors|probes|blocks|max_iterations|tolerance|starts|rest|categorical)=\(?'?\"?"
     r"([\w+-]+(?:\.\w+)*)'?\"?,?\)?"
 )
 """name='value', name="value", name=3 and name=('value',)."""
