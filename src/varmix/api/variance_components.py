@@ -143,7 +143,10 @@ def start_points(
         piece = model.piece
         first = good_start(piece) if start == "auto" else equal_start(piece)
     else:
-        values = np.asarray(start, dtype=np.float64)
+        try:
+            values = np.asarray(start, dtype=np.float64)
+        except (TypeError, ValueError):
+            values = np.full(1, math.nan)
         if values.shape != (len(model.names),) or not (np.isfinite(values) & (values >= 0.0)).all() or values[-1] <= 0:
             raise OptionError(
                 f"start must be {len(model.names)} variances >= 0 ({', '.join(model.names)}), the residual positive."

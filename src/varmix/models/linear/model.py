@@ -7,12 +7,15 @@ from typing import Literal
 
 import numpy as np
 
+from varmix.errors import DataError
 from varmix.formula.design import Design
 from varmix.genotype.design import StandardisedDesign
 from varmix.marginal.piece import Piece, Structure, Units
 from varmix.models.linear.statistics import Criterion
 from varmix.typing import Vector
 
+ABSORBED = 1e-13
+"""Share of a response that rounding leaves outside the covariates when it lies in their span."""
 RESIDUAL = "residual"
 """Name of the last component."""
 
@@ -42,8 +45,18 @@ class VarianceComponents:
     def of(
         cls, design: Design, terms: tuple[Term, ...], structure: Structure, criterion: Criterion
     ) -> VarianceComponents:
-        """Rotate the response of `design` into the structure's coordinates."""
+        """Rotate the response of `design` into the structure's coordinates.
+
+        Raises DataError for a response within the span of the covariates.
+        """
         piece, units = structure.piece(design.y)
+        largest = float(np.abs(design.y).max())
+        outside = float(np.linalg.norm(piece.y)) * (units.response / largest)
+        if outside <= ABSORBED * float(np.linalg.norm(design.y / largest)):
+            raise DataError(
+                f"Response '{design.response_names[0]}' is a combination of the covariates to rounding, so no variance "
+                "is left to divide. Check whether it, or a copy of it, is among them."
+            )
         return cls(design=design, terms=terms, structure=structure, criterion=criterion, piece=piece, units=units)
 
     @property
