@@ -32,7 +32,7 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	@touch $@
 .PRECIOUS: $(VENV)/.installed-%
 
-demo: $(VENV)/.installed-demo ## simulate data, fit it in every way, write tables and figures to varmix-demo/
+demo: $(VENV)/.installed-demo ## fit the data that ship with varmix in every way, write a table and figures to varmix-demo/
 	@$(BIN)/varmix demo
 
 test: $(VENV)/.installed-test ## run the tests, without the slow ones

@@ -40,9 +40,10 @@ def headline(fit: Fit) -> str:
     names = {"reml": "REML", "ml": "ML", "moments": "moments"}
     likelihood = facts["log_likelihood"]
     told = f"log-likelihood {likelihood:.6f}" if math.isfinite(likelihood) else "no log-likelihood at this estimate"
+    criterion = names.get(facts["criterion"], facts["criterion"])
+    by = facts["method"] if facts["method"] == criterion else f"{facts['method']} ({criterion})"
     return (
-        f"{str(facts['model']).capitalize()} of {facts['response']} by {facts['method']} "
-        f"({names.get(facts['criterion'], facts['criterion'])}): n = {facts['n']:,}, {told}"
+        f"{str(facts['model']).capitalize()} of {facts['response']} by {by}: n = {facts['n']:,}, {told}"
     )
 
 

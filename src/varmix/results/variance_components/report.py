@@ -27,7 +27,8 @@ from varmix.results.variance_components.saved import state_of
 from varmix.results.variance_components.steps import progress_table, starts_table
 from varmix.typing import Square, Vector
 
-IntervalKind = Literal["profile", "wald", "bootstrap"]
+IntervalKind = Literal["profile", "wald", "bootstrap", "none"]
+"""How an interval was made; "none" for a fit that is not at an optimum, whose likelihood nothing can be held against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -192,6 +193,8 @@ class VarianceComponentsReport(Report):
             estimate, error, factor = Intervals(self.estimates, math.nan).scale(of)
             ends = wald_interval(estimate[component], error[component], level=level)
             return float(ends[0] * factor[component]), float(ends[1] * factor[component]), "wald"
+        if not self.status.arrived:
+            return math.nan, math.nan, "none"
         if kind is None:
             cheap = self.model.piece.system.pairs_are_cheap
             kind = "profile" if cheap or self.estimates.variances[component] == 0.0 else "wald"
