@@ -17,7 +17,8 @@ RANK = 1e-12
 def quadratic_step(values: Vector, score: Vector, information: Square) -> Vector:
     """Argument d of `max g'd - d'Id/2` subject to `theta + d >= 0`, exact (an active set through NNLS) [NEWTON-1].
 
-    Components that the data cannot tell apart do not move against one another.
+    Components that the data cannot tell apart do not move against one another. Where the maximum has theta_k = 0, d_k is
+    exactly -theta_k: rounding must not leave a trace of a component.
     """
     scale = 1.0 / np.sqrt(np.maximum(information.diagonal(), np.finfo(float).tiny))
     eigenvalues, basis = np.linalg.eigh(information * np.outer(scale, scale))
@@ -33,7 +34,8 @@ def quadratic_step(values: Vector, score: Vector, information: Square) -> Vector
         design = np.vstack([design, math.sqrt(RANK * eigenvalues[-1]) * basis[:, ~keep].T])
     target = design @ start
     target[: root.size] += scores
-    return np.asarray((nnls(design, target)[0] - start) * scale)
+    landed = nnls(design, target)[0]
+    return np.where(landed == 0.0, -values, (landed - start) * scale)
 
 
 def certify(values: Vector, score: Vector, information: Square) -> Certificate:
