@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dense_model import Simulated, simulate, standardised
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import varmix as vm
@@ -75,6 +75,7 @@ def test_the_scale_of_the_response_only_scales_the_answer(
 
 
 @given(power=st.floats(-100.0, 100.0), seed=st.integers(0, 10_000))
+@example(power=-16.823714249944715, seed=542)  # the step onto the boundary once stopped 3e-18 short of it
 def test_no_scale_and_no_data_break_the_equivariance(power: float, seed: int) -> None:
     data = simulate(seed, 30, (12,), (0.5, 1.0), covariates=1)
     scale = 10.0**power

@@ -77,6 +77,7 @@ def test_the_step_solves_the_quadratic_problem_on_the_cone(seed: int) -> None:
     step = quadratic_step(values, score, information)
     scale = np.sqrt(information.diagonal())
     landed, slope = (values + step) * scale, (score - information @ step) / scale
+    assert (np.abs(landed[np.abs(landed) < 1e-12]) == 0.0).all()
     # Optimality on the cone: no slope where inside, none that points inside at 0, feasible. Slopes are of order one.
     assert landed.min() > -1e-9
     assert np.abs(slope[landed > 1e-9]).max(initial=0.0) < 1e-5
