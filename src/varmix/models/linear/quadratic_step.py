@@ -17,8 +17,8 @@ RANK = 1e-12
 def quadratic_step(values: Vector, score: Vector, information: Square) -> Vector:
     """Argument d of `max g'd - d'Id/2` subject to `theta + d >= 0`, exact (an active set through NNLS) [NEWTON-1].
 
-    Components that the data cannot tell apart do not move against one another. Where the maximum has theta_k = 0, d_k is
-    exactly -theta_k: rounding must not leave a trace of a component.
+    Components that the data cannot tell apart do not move against one another. Where the maximum has theta_k = 0,
+    d_k is exactly -theta_k: rounding must not leave a trace of a component.
     """
     scale = 1.0 / np.sqrt(np.maximum(information.diagonal(), np.finfo(float).tiny))
     eigenvalues, basis = np.linalg.eigh(information * np.outer(scale, scale))
