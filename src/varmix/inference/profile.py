@@ -43,10 +43,19 @@ def profile_interval(profile: Profile, *, level: float = LEVEL) -> tuple[float, 
     check_level(level)
     quantile = math.sqrt(float(stats.chi2.ppf(level, 1)))
 
+    known = {profile.estimate: -quantile}
+
     def excess(value: float) -> float:
-        """Signed root of the likelihood ratio, nearly linear in the parameter, less its quantile."""
-        difference = profile.maximum - profile.log_likelihood(value)
-        return math.sqrt(max(2.0 * difference, 0.0)) - quantile if math.isfinite(difference) else FAR * quantile
+        """Signed root of the likelihood ratio, nearly linear in the parameter, less its quantile.
+
+        Each value is asked for once: the maximum over the others may have several modes, and which one is found may
+        depend on where the last one was.
+        """
+        if value not in known:
+            difference = profile.maximum - profile.log_likelihood(value)
+            finite = math.isfinite(difference)
+            known[value] = math.sqrt(max(2.0 * difference, 0.0)) - quantile if finite else FAR * quantile
+        return known[value]
 
     return _end(profile, excess, -1.0, quantile), _end(profile, excess, 1.0, quantile)
 
