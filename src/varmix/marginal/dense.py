@@ -10,6 +10,11 @@ from scipy.linalg import lapack
 from varmix.linalg.householder import mirror_lower_into
 from varmix.typing import Matrix, Square, Vector
 
+FEW_ROWS = 10
+"""Rows per component up to which all pairs of traces are worth their price: the average information has no more rank
+than there are rows, and with few of them a fit that relies on it alone can neither move nor tell that it has not
+arrived."""
+
 
 @dataclass(slots=True)
 class DenseFactor:
@@ -85,8 +90,8 @@ class DenseKernels:
 
     @property
     def pairs_are_cheap(self) -> bool:
-        """A pair of traces costs matrix products."""
-        return False
+        """A pair of traces costs matrix products, cheap on few rows."""
+        return self.size <= FEW_ROWS * self.components
 
     def _covariance(self, variances: Vector) -> Square:
         covariance = np.zeros((self.size, self.size), order="F")

@@ -19,6 +19,8 @@ from varmix.typing import Array, Square, Vector
 
 Criterion = Literal["reml", "ml"]
 LOG_2PI = math.log(2.0 * math.pi)
+SINGULAR = 1e-10
+"""Smallest eigenvalue of the scaled average information below which it lacks a direction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +52,15 @@ class LinearStats:
 
     @property
     def curvature(self) -> Square:
-        """Observed information `2 AI - I` where it is known and positive definite, else the average information."""
-        if self.expected_information is not None:
-            observed = 2.0 * self.average_information - self.expected_information
-            if np.isfinite(observed).all() and np.linalg.eigvalsh(observed)[0] > 0.0:
-                return observed
-        return self.average_information
+        """Observed information `2 AI - I` where it is known and positive definite, else the average information; the
+        expected one where that is singular, with fewer rows than components."""
+        average, expected = self.average_information, self.expected_information
+        if expected is None or not np.isfinite(average).all():
+            return average
+        observed = 2.0 * average - expected
+        if np.linalg.eigvalsh(observed)[0] > 0.0:
+            return observed
+        return average if _is_definite(average) else expected
 
     def __add__(self, other: LinearStats) -> LinearStats:
         return LinearStats(
@@ -69,6 +74,11 @@ class LinearStats:
             cross_quad=self.cross_quad + other.cross_quad,
             cross_trace=_sum(self.cross_trace, other.cross_trace),
         )
+
+
+def _is_definite(information: Square) -> bool:
+    scale = 1.0 / np.sqrt(np.maximum(information.diagonal(), np.finfo(float).tiny))
+    return bool(np.linalg.eigvalsh(information * np.outer(scale, scale))[0] > SINGULAR)
 
 
 def _sum(left: Array | None, right: Array | None) -> Array | None:
@@ -118,7 +128,7 @@ def summarise_linear(
         if not block.definite:
             return undefined(piece, criterion)
         log_determinant += block.log_determinant
-        trace += [float(block.shrunk(slope).trace()) for slope in block.slopes]
+        trace += [float((block.inverse * slope).sum()) for slope in block.slopes]
         upper = np.stack([cross.T @ solved for cross in piece.cross] + [np.zeros(piece.columns)], axis=1)
         cross_quad += upper.T @ upper
     errors = _errors(piece, criterion)
@@ -141,12 +151,16 @@ def summarise_linear(
 def _expected(factor: Factor, block: FixedBlock | None, size: int) -> Square:
     """`1/2 tr(P K_k P K_l)`, or with V^-1 for P when block U counts [VC-4]."""
     information = np.empty((size, size))
+    if block is not None:
+        stacked = np.hstack(block.images)
+        crossed = (stacked.T @ factor.solve(stacked)).reshape(size, len(block.inverse), size, len(block.inverse))
+        shrunk = [block.inverse @ slope for slope in block.slopes]
     for k in range(size):
         for j in range(k + 1):
             value = factor.trace_pair(k, j)
             if block is not None:
-                value += float((block.shrunk(block.slopes[k]) * block.shrunk(block.slopes[j]).T).sum())
-                value += 2.0 * float(block.shrunk(block.images[k].T @ factor.solve(block.images[j])).trace())
+                value += float((shrunk[k] * shrunk[j].T).sum())
+                value += 2.0 * float((block.inverse * crossed[k, :, j, :].T).sum())
             information[k, j] = information[j, k] = 0.5 * value
     return information
 
@@ -160,6 +174,6 @@ def _cross_traces(piece: Piece, factor: Factor, block: FixedBlock | None, size: 
             if block is not None:
                 value += float((piece.cross[k] * factor.solve(piece.cross[j])).sum())
                 upper = [piece.corner[i] + piece.cross[i].T @ block.weights for i in (k, j)]
-                value += float(block.shrunk(upper[1].T @ upper[0] + block.images[j].T @ block.images[k]).trace())
+                value += float((block.inverse * (upper[0].T @ upper[1] + block.images[k].T @ block.images[j])).sum())
             traces[k, j] = traces[j, k] = value
     return traces
