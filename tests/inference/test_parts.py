@@ -138,6 +138,19 @@ def test_an_undefined_edge_is_outside() -> None:
     assert high == 1.5
 
 
+def test_a_profile_that_depends_on_the_way_still_has_ends() -> None:
+    asked: list[float] = []
+
+    def falls_further_when_asked_again(x: float) -> float:
+        asked.append(x)
+        return -0.5 * (x - 1.0) ** 2 * (1.0 + 20.0 * (asked.count(x) > 1))
+
+    odd = Profile(
+        estimate=1.0, maximum=0.0, log_likelihood=falls_further_when_asked_again, lower=-np.inf, upper=np.inf, step=0.3
+    )
+    np.testing.assert_allclose(profile_interval(odd), 1.0 + np.array([-1, 1]) * stats.norm.ppf(0.975), rtol=1e-6)
+
+
 def test_levels_outside_the_unit_interval_are_refused() -> None:
     for level in (0.0, 1.0, -0.5, 95.0):
         with pytest.raises(OptionError, match="level"):

@@ -199,3 +199,17 @@ def test_eight_components_reach_the_dense_optimum(method: str) -> None:
     np.testing.assert_allclose(estimate, best, rtol=1e-5, atol=1e-6 * best.max())
     assert ((estimate == 0.0) == (best == 0.0)).all()
     assert fit.log_likelihood == pytest.approx(top, abs=1e-8)
+
+
+@LIKELIHOOD
+@pytest.mark.parametrize("seed", [57, 108, 528, 1431])
+def test_more_components_than_rows_to_spare_end_at_a_true_maximum(method: str, seed: int) -> None:
+    data = simulate(seed, 6, (21, 13, 38), (2.0, 0.5, 0.0, 1.0))
+    dense = data.dense.complement()
+    fit = vm.variance_components(data.y, designs=data.designs, covariates=data.covariates, method=method)
+    assert fit.status.arrived
+    estimate = fit.progress.iloc[-1, -4:].to_numpy(dtype=float)
+    slope = dense.score(estimate, "ml") * np.where(estimate > 0.0, estimate, data.y.var())
+    # Three rows are left for four variances: the average information alone has not the rank to see every slope.
+    assert np.abs(slope[estimate > 0.0]).max() < 1e-5
+    assert slope[estimate == 0.0].max(initial=0.0) <= 1e-9
