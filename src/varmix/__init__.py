@@ -9,7 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from varmix.api import Moments, variance_components, variance_components_many
+    from varmix.api import (
+        Moments,
+        genetic_correlation,
+        genetic_correlation_from_summaries,
+        variance_components,
+        variance_components_many,
+    )
     from varmix.genotype import ArraySource, RelationshipMatrix, open_plink, read_grm, split_by_annotation, write_grm
     from varmix.iteration import Status
     from varmix.plots import plot_components, plot_paths, plot_profile
@@ -19,6 +25,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Moments": "varmix.api",
+    "genetic_correlation": "varmix.api",
+    "genetic_correlation_from_summaries": "varmix.api",
     "variance_components": "varmix.api",
     "variance_components_many": "varmix.api",
     "ArraySource": "varmix.genotype",
@@ -41,6 +49,8 @@ __all__ = [
     "Moments",
     "RelationshipMatrix",
     "Status",
+    "genetic_correlation",
+    "genetic_correlation_from_summaries",
     "load",
     "open_plink",
     "plot_components",

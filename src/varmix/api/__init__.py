@@ -1,7 +1,15 @@
 """Public functions: they join data, reductions, schemes and results."""
 
+from varmix.api.correlation import genetic_correlation
 from varmix.api.many import variance_components_many
 from varmix.api.moments import Moments
+from varmix.api.summary_correlation import genetic_correlation_from_summaries
 from varmix.api.variance_components import variance_components
 
-__all__ = ["Moments", "variance_components", "variance_components_many"]
+__all__ = [
+    "Moments",
+    "genetic_correlation",
+    "genetic_correlation_from_summaries",
+    "variance_components",
+    "variance_components_many",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ def tidy(fit: Fit, level: float) -> pd.DataFrame:
         parts.append(_fixed(fit.coefficients, level))
     if "components" in fit.report.tables:
         parts.append(_variances(fit, level))
+    if "correlation" in fit.report.tables:
+        parts.append(_correlation(fit, level))
     return pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS)
 
 
@@ -53,12 +55,12 @@ def _variances(fit: Fit, level: float) -> pd.DataFrame:
     if level != 0.95:
         ends = [fit.interval(term, level=level) for term in table["term"]]
         low, high = np.array([end[0] for end in ends]), np.array([end[1] for end in ends])
-    group = np.where(table["term"] == "residual", "Residual", table["term"])
+    group, names = _of_one_response(table) if "response" not in table else _of_two_responses(table)
     return pd.DataFrame(
         {
             "effect": "ran_pars",
             "group": group,
-            "term": np.where(table["term"] == "residual", "var__Observation", "var__(Intercept)"),
+            "term": names,
             "estimate": table["estimate"].to_numpy(),
             "std_error": table["se"].to_numpy(),
             "statistic": np.nan,
@@ -66,6 +68,36 @@ def _variances(fit: Fit, level: float) -> pd.DataFrame:
             "p_value": np.nan,
             "conf_low": low,
             "conf_high": high,
+        }
+    )
+
+
+def _of_one_response(table: pd.DataFrame) -> tuple[Any, Any]:
+    residual = table["term"] == "residual"
+    return np.where(residual, "Residual", table["term"]), np.where(residual, "var__Observation", "var__(Intercept)")
+
+
+def _of_two_responses(table: pd.DataFrame) -> tuple[Any, Any]:
+    group = np.where(table["group"] == "residual", "Residual", table["group"])
+    return group, table["name"].map({"variance": "var__", "covariance": "cov__"}) + table["response"]
+
+
+def _correlation(fit: Fit, level: float) -> pd.DataFrame:
+    table = fit.table("correlation")
+    ends = [fit.interval("correlation", level=level)] if level != 0.95 else None
+    both = fit.components.loc[fit.components["name"] == "covariance", "response"].iloc[0]
+    return pd.DataFrame(
+        {
+            "effect": "ran_pars",
+            "group": "genetic",
+            "term": f"cor__{both}",
+            "estimate": table["estimate"].to_numpy(),
+            "std_error": table["se"].to_numpy(),
+            "statistic": np.nan,
+            "df": np.nan,
+            "p_value": np.nan,
+            "conf_low": table["lower"].to_numpy() if ends is None else ends[0][0],
+            "conf_high": table["upper"].to_numpy() if ends is None else ends[0][1],
         }
     )
 

@@ -83,6 +83,11 @@ class Fit:
         return self.table("proportions")
 
     @property
+    def correlation(self) -> pd.DataFrame:
+        """One row for the correlation of effects: estimate, se, lower, upper, interval, on_boundary [VC-8]."""
+        return self.table("correlation")
+
+    @property
     def coefficients(self) -> pd.DataFrame:
         """Fixed effects, indexed by column name: estimate, se, df, statistic, p, lower, upper."""
         return self.table("coefficients")

@@ -19,8 +19,6 @@ def page(fit: Fit) -> str:
             table = fit.table(name)
             body = table.to_html(float_format=lambda value: f"{value:.6g}", na_rep="", border=0)
             parts.append(f"<p>{escape(title)}</p>{body}")
-    parts.append(
-        f"<p>{escape(fit.status.name)}: {escape(fit.status.advice)}<br>{escape(text.certificate_line(fit))}</p>"
-    )
+    parts.append(f"<p>{escape(text.advice_line(fit))}<br>{escape(text.certificate_line(fit))}</p>")
     parts += [f"<p>Note: {escape(note)}</p>" for note in fit.report.facts.get("warnings", [])]
     return "<div class='varmix-fit'>" + "".join(parts) + "</div>"

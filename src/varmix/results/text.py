@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 TITLES = {
+    "correlation": "Genetic correlation",
     "components": "Variance components",
     "proportions": "Proportions of variance",
     "coefficients": "Fixed effects",
     "shares": "Shares",
+    "intercepts": "Intercepts of the products of z scores",
+    "jackknife": "Standard errors without each block of variants",
 }
 
 
@@ -27,7 +30,7 @@ def summary(fit: Fit) -> str:
     for name, title in TITLES.items():
         if name in fit.report.tables:
             lines += [title, textwrap.indent(as_text(fit.table(name)), "  "), ""]
-    lines += textwrap.wrap(f"{fit.status.name}: {fit.status.advice}", WIDTH)
+    lines += textwrap.wrap(advice_line(fit), WIDTH)
     lines += textwrap.wrap(certificate_line(fit), WIDTH)
     lines += [f"Algebra: {facts['algebra']}."] if "algebra" in facts else []
     lines += [textwrap.fill(f"Note: {note}", WIDTH) for note in facts.get("warnings", [])]
@@ -42,9 +45,12 @@ def headline(fit: Fit) -> str:
     told = f"log-likelihood {likelihood:.6f}" if math.isfinite(likelihood) else "no log-likelihood at this estimate"
     criterion = names.get(facts["criterion"], facts["criterion"])
     by = facts["method"] if facts["method"] == criterion else f"{facts['method']} ({criterion})"
-    return (
-        f"{str(facts['model']).capitalize()} of {facts['response']} by {by}: n = {facts['n']:,}, {told}"
-    )
+    return f"{str(facts['model']).capitalize()} of {facts['response']} by {by}: n = {facts['n']:,}, {told}"
+
+
+def advice_line(fit: Fit) -> str:
+    """The status with its advice, or with the model's own where the general one says too little."""
+    return f"{fit.status.name}: {fit.report.facts.get('advice', fit.status.advice)}"
 
 
 def certificate_line(fit: Fit) -> str:

@@ -1,4 +1,4 @@
-"""Two cohorts brought together: responses, covariates, the people and the variants they share [VC-8]."""
+"""Two cohorts brought together: the people and the variants they share [VC-8]."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 
-from varmix.errors import AlignmentError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
+from varmix.errors import AlignmentError, NotIdentifiedError, OptionError, ShapeError
 from varmix.genotype.design import StandardisedDesign
 from varmix.genotype.matching import match_variants
-from varmix.linalg.householder import pivoted_columns
 from varmix.marginal.piece import power_of_two
-from varmix.typing import Array, Index, Matrix, Vector
+from varmix.typing import Index, Matrix, Vector
 
 Overlap: TypeAlias = Literal["auto", "none"] | tuple[Sequence[int], Sequence[int]]
 """Who is in both: by sample id, nobody, or row positions in y1 and in y2."""
@@ -27,41 +27,6 @@ MULTIPLE = 1e-6
 digits."""
 
 
-def checked_response(y: Array, design: StandardisedDesign, name: str) -> Vector:
-    """The response (n,) of a design. Raises ShapeError, NotFiniteError."""
-    values = np.asarray(y, dtype=np.float64)
-    if values.shape != (design.n,):
-        raise ShapeError(
-            f"{name} has shape {values.shape}; its design '{design.name}' has {design.n:,} rows. Align them."
-        )
-    _check_finite(values[:, None], name)
-    return values
-
-
-def _check_finite(values: Matrix, name: str) -> None:
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row = int(np.argwhere(bad)[0][0])
-        raise NotFiniteError(
-            f"{name} has {int(bad.sum()):,} values that are NaN or infinite (first in row {row}). Drop those rows from "
-            "the response, the covariates and the design."
-        )
-
-
-def checked_covariates(covariates: Array | None, rows: int, intercept: bool, name: str) -> Matrix:
-    """Independent columns (n, c), intercept first if asked. Raises ShapeError, NotFiniteError, NotIdentifiedError."""
-    given = np.empty((rows, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
-    given = given[:, None] if given.ndim == 1 else given
-    if given.ndim != 2 or given.shape[0] != rows:
-        raise ShapeError(f"{name} has shape {given.shape} for {rows:,} rows. Align them with the design.")
-    _check_finite(given, name)
-    Z = np.column_stack([np.ones(rows), given]) if intercept else given
-    kept = pivoted_columns(Z)[0]
-    if kept.size > rows - 2:
-        raise NotIdentifiedError(f"{name} has {kept.size} independent columns for {rows} rows: nothing is left to fit.")
-    return Z[:, kept]
-
-
 def check_variation(
     responses: tuple[Vector, Vector], covariates: tuple[Matrix, Matrix], shared: tuple[Index, Index] | None
 ) -> None:
@@ -71,6 +36,11 @@ def check_variation(
     """
     left = []
     for y, Z, name in zip(responses, covariates, ("y1", "y2"), strict=True):
+        if y.size - Z.shape[1] < 2:
+            raise NotIdentifiedError(
+                f"{name} has {y.size} rows for {Z.shape[1]} independent columns of covariates: nothing is left to fit. "
+                "Use fewer covariates or more rows."
+            )
         rest = y - Z @ np.linalg.lstsq(Z, y, rcond=None)[0]
         if not np.linalg.norm(rest) > EXACT * np.linalg.norm(y):
             raise NotIdentifiedError(
@@ -88,35 +58,35 @@ def check_variation(
         )
 
 
-def shared_people(overlap: Overlap, design1: StandardisedDesign, design2: StandardisedDesign) -> tuple[Index, Index]:
-    """Positions of the same people in either response. Raises OptionError, ShapeError, AlignmentError."""
-    nobody = (np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))
-    if isinstance(overlap, str):
-        if overlap not in ("auto", "none"):
-            raise OptionError(f"overlap={overlap!r} is not known. Use 'auto', 'none' or two arrays of row positions.")
-        if overlap == "none":
-            return nobody
-        if design1 is design2:
-            rows = np.arange(design1.n, dtype=np.intp)
-            return rows, rows
-        return _same_people(design1, design2) or nobody
+def told_people(
+    overlap: tuple[Sequence[int], Sequence[int]], given: tuple[int, int], used: tuple[Index, Index]
+) -> tuple[Index, Index]:
+    """Positions among the rows `used` of people told by their positions among the rows `given`.
+
+    Raises OptionError, ShapeError, AlignmentError.
+    """
     if len(overlap) != 2:
         raise OptionError("overlap must be two arrays: positions in y1 and in y2 of the same people.")
     first, second = (np.asarray(part, dtype=np.intp) for part in overlap)
     if first.shape != second.shape or first.ndim != 1:
         raise ShapeError(f"overlap has arrays of shapes {first.shape} and {second.shape}; they must be equal vectors.")
-    for part, design, name in ((first, design1, "y1"), (second, design2, "y2")):
-        if part.size and (part.min() < 0 or part.max() >= design.n or np.unique(part).size < part.size):
+    places = []
+    for part, total, kept, name in zip((first, second), given, used, ("y1", "y2"), strict=True):
+        if part.size and (part.min() < 0 or part.max() >= total or np.unique(part).size < part.size):
             raise AlignmentError(
-                f"overlap names rows of {name} that are repeated or outside 0 to {design.n - 1}. Name each once."
+                f"overlap names rows of {name} that are repeated or outside 0 to {total - 1}. Name each once."
             )
-    return first, second
+        place = np.full(total, -1, dtype=np.intp)
+        place[kept] = np.arange(kept.size)
+        places.append(place[part])
+    there = (places[0] >= 0) & (places[1] >= 0)
+    return places[0][there], places[1][there]
 
 
-def _same_people(design1: StandardisedDesign, design2: StandardisedDesign) -> tuple[Index, Index] | None:
-    first, second = design1.sample_ids, design2.sample_ids
+def same_people(first: pd.DataFrame | None, second: pd.DataFrame | None) -> tuple[Index, Index]:
+    """Positions of the same FID and IID in two tables of sample ids; nobody where either has none."""
     if first is None or second is None:
-        return None
+        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
     first, second = (table.assign(row=np.arange(len(table))) for table in (first, second))
     both: Any = first.merge(second, on=["FID", "IID"], suffixes=("_1", "_2"))
     return both["row_1"].to_numpy(dtype=np.intp), both["row_2"].to_numpy(dtype=np.intp)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from varmix.errors import NotIdentifiedError, OptionError
 from varmix.iteration.runners import Serial
@@ -18,7 +16,6 @@ from varmix.models.linear.moment_jackknife import jackknife_covariance
 from varmix.typing import Array, Square, Vector
 
 Intercept = float | Literal["estimate"]
-NAMES = ("h_1", "h_2", "cov", "rho")
 FLOOR = 1.0
 """LD scores below 1, possible after correction for the size of a panel, weigh like 1 (a variant's own square)."""
 
@@ -88,9 +85,6 @@ class SummaryCorrelation:
     without_block: Array
     intercepts: Vector
     intercept_errors: Vector
-    level: float
-    interval: tuple[float, float]
-    counts: Mapping[str, int]
 
     @property
     def rho(self) -> float:
@@ -108,43 +102,6 @@ class SummaryCorrelation:
         first, second, cross = self.estimates[:3]
         return bool(first >= 0.0 and second >= 0.0 and cross**2 <= first * second)
 
-    def tidy(self) -> pd.DataFrame:
-        """Rows h_1, h_2, cov, rho and the three intercepts: name, estimate, se, lower, upper (rho only)."""
-        names = [*NAMES, "intercept_1", "intercept_2", "intercept_12"]
-        values = np.concatenate([self.estimates, self.intercepts])
-        errors = np.concatenate([np.sqrt(self.covariance.diagonal()), self.intercept_errors])
-        frame = pd.DataFrame({"name": names, "estimate": values, "se": errors, "lower": math.nan, "upper": math.nan})
-        frame.loc[3, ["lower", "upper"]] = self.interval
-        return frame
-
-    def summary(self) -> str:
-        """A page of text."""
-        lines = ["Genetic correlation from summary statistics"]
-        lines += [", ".join(f"{key} {value:,}" for key, value in self.counts.items()), ""]
-        lines += [f"  {row.name_:<13} {row.estimate:>10.4g}  (se {row.se:.3g})" for row in _rows(self.tidy())]
-        low, high = self.interval
-        lines.append(f"  {self.level:.0%} jackknife interval of rho: {low:.4g} to {high:.4g}")
-        if math.isnan(self.rho):
-            lines += ["", "rho is not defined: a share of variance is not positive."]
-        elif not self.within_cone:
-            lines += [
-                "",
-                "|rho| exceeds 1: these moments are unconstrained; read it as close to 1, or as too few data.",
-            ]
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    name_: str
-    estimate: float
-    se: float
-
-
-def _rows(frame: pd.DataFrame) -> list[_Row]:
-    columns = zip(frame["name"], frame["estimate"], frame["se"], strict=True)
-    return [_Row(name_=name, estimate=float(value), se=float(error)) for name, value, error in columns]
-
 
 def correlate_summaries(
     z1: Vector,
@@ -155,9 +112,6 @@ def correlate_summaries(
     *,
     intercepts: tuple[Intercept, Intercept, Intercept],
     blocks: int,
-    level: float,
-    quantile: float,
-    counts: Mapping[str, int],
 ) -> SummaryCorrelation:
     """Solve, then leave out each of `blocks` blocks of neighbouring variants; all vectors have shape (p,).
 
@@ -175,17 +129,12 @@ def correlate_summaries(
     left = [solve_products(total - block, intercepts) for block in sums]
     without = np.array([_with_rho(part[0]) for part in left])
     estimates, covariance = _with_rho(slopes), jackknife_covariance(without)
-    half = quantile * math.sqrt(float(covariance[3, 3]))
-    rho = float(estimates[3])
     return SummaryCorrelation(
         estimates=estimates,
         covariance=covariance,
         without_block=without,
         intercepts=levels,
         intercept_errors=np.sqrt(jackknife_covariance(np.array([part[1] for part in left])).diagonal()),
-        level=level,
-        interval=(rho - half, rho + half),
-        counts=counts,
     )
 
 

@@ -8,8 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from varmix.correlation_api import genetic_correlation
-from varmix.errors import AlignmentError, NotAvailableError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
+import varmix as vm
+from varmix.api import genetic_correlation
+from varmix.errors import (
+    AlignmentError,
+    ConvergenceWarning,
+    DataError,
+    NotAvailableError,
+    NotFiniteError,
+    NotIdentifiedError,
+    OptionError,
+    RepairWarning,
+    ShapeError,
+)
 from varmix.genotype import ArraySource, StandardisedDesign, standardise
 from varmix.iteration import Status
 from varmix.typing import Matrix, Vector
@@ -36,6 +47,10 @@ class WithAlleles(ArraySource):
         return self.table
 
 
+def count(fit: vm.Fit, cause: str) -> int:
+    return int(fit.sample.set_index("cause").loc[cause, "count"])
+
+
 def named(G: Matrix, people: list[str], swap: np.ndarray | None = None) -> StandardisedDesign:
     p = G.shape[1]
     variants = pd.DataFrame({"chromosome": "1", "id": [f"rs{j}" for j in range(p)], "position": range(p)})
@@ -55,8 +70,11 @@ def test_units_of_the_responses_go_through(method: str, criterion: str) -> None:
     one, two = standardise(G1), standardise(G2)
     age = np.linspace(-1.0, 1.0, len(y1))
     options = {"method": method, "criterion": criterion}
-    plain = genetic_correlation(y1, y2, one, two, age, **options)
-    scaled = genetic_correlation(1e6 * y1 + 3e6 * age, 1e-3 * y2 + 7.0, one, two, age, **options)
+    fits = (
+        genetic_correlation(y1, y2, one, two, age, **options),
+        genetic_correlation(1e6 * y1 + 3e6 * age, 1e-3 * y2 + 7.0, one, two, age, **options),
+    )
+    plain, scaled = (fit.report.found for fit in fits)
     units = np.array([1e12, 1e-6, 1e3, 1e12, 1e-6])
     np.testing.assert_allclose(scaled.estimates, plain.estimates * units, rtol=1e-6)
     np.testing.assert_allclose(scaled.covariance, plain.covariance * np.outer(units, units), rtol=1e-5)
@@ -64,22 +82,30 @@ def test_units_of_the_responses_go_through(method: str, criterion: str) -> None:
     if method == "newton":
         rows = np.array([88, 79]) if criterion == "reml" else np.array([90, 80])
         shift = rows @ np.log([1e6, 1e-3])
-        np.testing.assert_allclose(scaled.log_likelihood, plain.log_likelihood - shift, rtol=1e-9)
-        assert plain.test is not None
-        assert scaled.test is not None
-        np.testing.assert_allclose(scaled.test.statistic, plain.test.statistic, rtol=1e-6)
+        np.testing.assert_allclose(fits[1].log_likelihood, fits[0].log_likelihood - shift, rtol=1e-9)
+        tests = [fit.test("correlation") for fit in fits]
+        np.testing.assert_allclose(tests[1].statistic, tests[0].statistic, rtol=1e-6)
+        nulls = [fit.facts["null_log_likelihood"] for fit in fits]
+        np.testing.assert_allclose(nulls[1], nulls[0] - shift, rtol=1e-9)
+        effects = [fit.coefficients["estimate"].to_numpy() for fit in fits]
+        # y1 got 3e6 age on top of 1e6 times itself, y2 7 on top of a thousandth.
+        np.testing.assert_allclose(
+            effects[1], effects[0] * [1e6, 1e6, 1e-3] + [0.0, 3e6, 7.0], rtol=1e-6, atol=1e-3 * 1e-3
+        )
 
 
 def test_pxem_and_newton_report_the_same_fit() -> None:
     y1, y2, G1, G2 = simulate(seed=1)
     one, two = standardise(G1), standardise(G2)
-    fits = [genetic_correlation(y1, y2, one, two, method=method, interval="wald") for method in ("newton", "pxem")]
-    np.testing.assert_allclose(fits[0].estimates, fits[1].estimates, rtol=1e-6)
+    fits = [genetic_correlation(y1, y2, one, two, method=method) for method in ("newton", "pxem")]
+    tables = [fit.components["estimate"] for fit in fits]
+    np.testing.assert_allclose(tables[0], tables[1], rtol=1e-6)
     assert fits[0].status is Status.CONVERGED
-    assert fits[0].certificate is not None
     assert fits[0].certificate.newton_decrement < 1e-8
-    low, high = fits[0].interval
-    assert -1.0 <= low <= fits[0].rho <= high <= 1.0
+    rho = fits[0].correlation["estimate"].iloc[0]
+    for kind in ("wald", "profile"):
+        low, high = fits[0].interval("correlation", kind=kind)
+        assert -1.0 <= low <= rho <= high <= 1.0
 
 
 def test_alleles_counted_the_other_way_do_not_change_the_fit() -> None:
@@ -88,9 +114,9 @@ def test_alleles_counted_the_other_way_do_not_change_the_fit() -> None:
     one = named(G1, [f"a{i}" for i in range(90)])
     plain = genetic_correlation(y1, y2, one, named(G2, [f"b{i}" for i in range(80)]), method="moments")
     turned = genetic_correlation(y1, y2, one, named(G2, [f"b{i}" for i in range(80)], swap), method="moments")
-    np.testing.assert_allclose(turned.estimates, plain.estimates, rtol=1e-9)
-    assert turned.counts["alleles flipped"] == int(swap.sum())
-    assert plain.counts["alleles flipped"] == 0
+    np.testing.assert_allclose(turned.components["estimate"], plain.components["estimate"], rtol=1e-9)
+    assert count(turned, "alleles flipped") == int(swap.sum())
+    assert count(plain, "alleles flipped") == 0
 
 
 def test_people_in_both_are_found_by_id_or_told() -> None:
@@ -101,27 +127,34 @@ def test_people_in_both_are_found_by_id_or_told() -> None:
     one, two = named(G1, [f"a{i}" for i in range(90)]), named(G2, people)
     found = genetic_correlation(y1, y2, one, two, method="moments")
     told = genetic_correlation(y1, y2, one, two, method="moments", overlap=(np.arange(10, 40), np.arange(30)))
-    assert found.counts["people in both"] == 30
-    assert found.names[-1] == "e_12"
-    np.testing.assert_array_equal(found.estimates, told.estimates)
-    assert genetic_correlation(y1, y2, one, two, method="moments", overlap="none").residual_covariance == 0.0
+    assert count(found, "people in both") == 30
+    assert found.components["term"].iloc[-1] == "residual_12"
+    assert found.report.found.names[-1] == "e_12"
+    pd.testing.assert_frame_equal(found.components, told.components)
+    apart = genetic_correlation(y1, y2, one, two, method="moments", overlap="none")
+    assert apart.report.found.residual_covariance == 0.0
+    assert len(apart.components) == 5
 
 
 def test_the_jackknife_equals_a_fit_without_each_block() -> None:
     y1, y2, G1, G2 = simulate(seed=5)
     one, two = standardise(G1), standardise(G2)
     fit = genetic_correlation(y1, y2, one, two, np.linspace(0.0, 1.0, 90), method="moments", blocks=6)
-    assert fit.without_block is not None
+    found = fit.report.found
+    assert found.without_block is not None
     edges = np.linspace(0, 50, 7).round().astype(int)
     rho = []
-    for j, left in enumerate(fit.without_block):
+    for j, left in enumerate(found.without_block):
         keep = np.r_[0 : edges[j], edges[j + 1] : 50]
         parts = (standardise(G[:, keep]) for G in (G1, G2))
         expected = genetic_correlation(y1, y2, *parts, np.linspace(0.0, 1.0, 90), method="moments")
-        np.testing.assert_allclose(left, expected.estimates, rtol=1e-8)
-        rho.append(expected.rho)
+        np.testing.assert_allclose(left, expected.components["estimate"], rtol=1e-8)
+        rho.append(float(expected.correlation["estimate"].iloc[0]))
     spread = np.sqrt(5.0 / 6.0 * np.sum((np.array(rho) - np.mean(rho)) ** 2))
-    np.testing.assert_allclose(fit.jackknife_errors[-1], spread, rtol=1e-6)
+    np.testing.assert_allclose(found.jackknife_errors[-1], spread, rtol=1e-6)
+    assert fit.table("jackknife")["se"].iloc[-1] == found.jackknife_errors[-1]
+    low, high = fit.interval("correlation", kind="jackknife")
+    np.testing.assert_allclose(high - low, 2.0 * 1.959963984540054 * spread, rtol=1e-6)
     assert "6 blocks" in fit.summary()
 
 
@@ -130,7 +163,8 @@ def test_a_response_that_effects_fit_exactly_is_not_called_converged() -> None:
     one, two = standardise(G1), standardise(G2)
     exact = one.array() @ np.random.default_rng(0).standard_normal(50)
     for method in ("newton", "pxem"):
-        fit = genetic_correlation(exact, y2, one, two, method=method, interval="wald")
+        with pytest.warns(ConvergenceWarning):
+            fit = genetic_correlation(exact, y2, one, two, method=method)
         assert not fit.status.arrived
 
 
@@ -138,10 +172,12 @@ def test_two_traits_of_one_sample_share_every_row() -> None:
     y1, _, G1, _ = simulate(seed=4)
     design = standardise(G1)
     y2 = 0.5 * y1 + np.random.default_rng(1).standard_normal(len(y1))
-    fit = genetic_correlation(y1, y2, design, design, interval="wald")
-    assert fit.counts["people in both"] == len(y1)
+    fit = genetic_correlation(y1, y2, design, design)
+    assert count(fit, "people in both") == len(y1)
     assert fit.status.arrived
-    assert fit.residual_covariance > 0.0
+    assert fit.report.found.residual_covariance > 0.0
+    raw = genetic_correlation(y1, y2, G1, G1)
+    pd.testing.assert_frame_equal(raw.components, fit.components)
 
 
 def test_the_report_says_what_was_found() -> None:
@@ -149,13 +185,19 @@ def test_the_report_says_what_was_found() -> None:
     one, two = standardise(G1), standardise(G2)
     for method in ("newton", "moments"):
         fit = genetic_correlation(y1, y2, one, two, method=method)
-        text, frame = fit.summary(), fit.tidy()
-        assert f"{fit.rho:.4g}" in text
-        assert list(frame["name"]) == ["s_1", "s_2", "s_12", "e_1", "e_2", "rho"]
-        np.testing.assert_allclose(frame["estimate"][:5], fit.estimates)
-        if not fit.within_cone:
+        text, frame, found = fit.summary(), fit.tidy(), fit.report.found
+        assert f"{found.rho:.6g}" in text
+        frame = frame[frame["effect"] == "ran_pars"].reset_index(drop=True)
+        wanted = ["var__y1", "var__y2", "cov__y1.y2", "var__y1", "var__y2", "cor__y1.y2"]
+        assert list(frame["term"]) == wanted
+        assert list(frame["group"]) == ["genetic"] * 3 + ["Residual"] * 2 + ["genetic"]
+        np.testing.assert_allclose(frame["estimate"], [*found.estimates, found.rho])
+        if not found.within_cone:
             assert fit.status is Status.OUTSIDE_CONE
             assert "exceeds 1" in text
+        if found.rho == 1.0 and method == "newton":
+            assert "edge of its range" in text
+            assert fit.correlation["on_boundary"].all()
 
 
 def test_rho_is_not_defined_where_moments_give_a_negative_variance() -> None:
@@ -163,8 +205,8 @@ def test_rho_is_not_defined_where_moments_give_a_negative_variance() -> None:
     for seed in range(20):
         _, y2, G1, G2 = simulate(seed=seed)
         fit = genetic_correlation(rng.standard_normal(90), y2, standardise(G1), standardise(G2), method="moments")
-        if fit.genetic_variances[0] < 0.0:
-            assert np.isnan(fit.rho)
+        if fit.components["estimate"].iloc[0] < 0.0:
+            assert np.isnan(fit.correlation["estimate"]).all()
             assert fit.status is Status.OUTSIDE_CONE
             assert "not defined" in fit.summary()
             return
@@ -177,13 +219,17 @@ def test_a_variance_at_zero_is_reported_and_not_divided_by() -> None:
         _, y2, G1, G2 = simulate(seed=seed)
         y1 = rng.standard_normal(90)
         one, two = standardise(G1), standardise(G2)
-        if genetic_correlation(y1, y2, one, two, method="moments").genetic_variances[0] > -0.1:
+        if genetic_correlation(y1, y2, one, two, method="moments").components["estimate"].iloc[0] > -0.1:
             continue
         fit = genetic_correlation(y1, y2, one, two)
         assert fit.status.arrived
-        assert np.isnan(fit.rho) or abs(fit.rho) <= 1.0
-        assert fit.log_likelihood >= (fit.test.null_log_likelihood if fit.test is not None else np.inf) - 1e-8
+        rho = float(fit.correlation["estimate"].iloc[0])
+        assert np.isnan(rho) or abs(rho) <= 1.0
+        assert fit.log_likelihood >= fit.facts["null_log_likelihood"] - 1e-8
         assert fit.summary()
+        if np.isnan(rho):
+            assert fit.interval("correlation") == (-1.0, 1.0)
+            assert "not defined" in fit.summary()
         return
     pytest.fail("twenty responses of pure noise gave no negative estimate")
 
@@ -205,22 +251,41 @@ def test_bad_input_is_refused_by_name() -> None:
         genetic_correlation(y1, y2, one, two, blocks=5)
     with pytest.raises(OptionError, match="from 2"):
         genetic_correlation(y1, y2, one, two, method="moments", blocks=1)
+    moments = genetic_correlation(y1, y2, one, two, method="moments")
     with pytest.raises(NotAvailableError, match="blocks="):
-        _ = genetic_correlation(y1, y2, one, two, method="moments").jackknife_errors
-    with pytest.raises(OptionError, match="level"):
-        genetic_correlation(y1, y2, one, two, level=95)
+        moments.interval("correlation", kind="jackknife")
+    for kind in ("wald", "profile"):
+        with pytest.raises(OptionError, match="level"):
+            genetic_correlation(y1, y2, one, two).interval("correlation", kind=kind, level=95)
+    with pytest.raises(NotAvailableError, match="no likelihood"):
+        moments.test("correlation")
+    with pytest.raises(NotAvailableError, match="no likelihood"):
+        moments.interval("correlation", kind="profile")
     with pytest.raises(AlignmentError, match="variants"):
         genetic_correlation(y1, y2, one, standardise(G2[:, :-1]))
+    with pytest.raises(AlignmentError, match="without ids"):
+        genetic_correlation(y1, y2, G1, G2[:, :-1])
     with pytest.raises(AlignmentError, match="repeated"):
         genetic_correlation(y1, y2, one, two, overlap=([0, 0], [1, 2]))
     with pytest.raises(ShapeError, match="equal"):
         genetic_correlation(y1, y2, one, two, overlap=([0, 1], [1]))
+    noise = np.random.default_rng(0).standard_normal((90, 95))
+    with pytest.raises(DataError, match=r"First cohort .* 90 complete rows"), pytest.warns(RepairWarning):
+        genetic_correlation(y1, y2, one, two, noise)
     with pytest.raises(NotIdentifiedError, match="nothing is left"):
-        genetic_correlation(y1, y2, one, two, np.random.default_rng(0).standard_normal((90, 95)))
-    with pytest.raises(NotIdentifiedError, match="y1 does not vary"):
+        genetic_correlation(y1, y2, one, two, noise[:, :88])
+    with pytest.raises(DataError, match=r"First cohort .* no variance"):
         genetic_correlation(np.full(90, 3.0), y2, one, two)
+    with pytest.raises(NotIdentifiedError, match="y1 does not vary"):
+        genetic_correlation(3.0 + 2.0 * noise[:, 0], y2, one, two, noise[:, :2])
     with pytest.raises(NotIdentifiedError, match="multiple"):
         genetic_correlation(y1, 1.0 - 2.0 * y1, one, one)
+    with pytest.raises(OptionError, match="formula"):
+        genetic_correlation("y ~ age", y2, one, two)
+    with pytest.raises(OptionError, match="overlap"):
+        genetic_correlation(y1, y2, one, two, overlap="some")
+    with pytest.raises(OptionError, match="criterion"):
+        genetic_correlation(y1, y2, one, two, criterion="map")
     order = np.arange(50)[::-1]
     shuffled = replace(two, kept=two.kept[order], held=None)
     with pytest.raises(AlignmentError, match="same order"):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import varmix as vm
+from varmix.api import genetic_correlation_from_summaries
 from varmix.errors import AlignmentError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
 from varmix.genotype import ArraySource, StandardisedDesign, standardise
 from varmix.models.linear.correlation.alleles import match_studies
 from varmix.models.linear.correlation.ld import LdScores, ld_scores, paired_ld_scores
 from varmix.models.linear.correlation.summary import products_of, solve_products
-from varmix.summary_correlation_api import genetic_correlation_from_summaries
 from varmix.typing import Array, Matrix, Vector
 
 
@@ -84,8 +86,9 @@ def test_products_with_in_sample_ld_are_the_moments_of_individual_data() -> None
     cross = study.designs[0].array() @ study.designs[1].array().T
     expected = study.y[0] @ cross @ study.y[1] / np.vdot(cross, cross)  # [VC-8]
     fit = genetic_correlation_from_summaries(*study.z, study.designs, n1=len(study.y[0]), n2=len(study.y[1]), blocks=20)
-    np.testing.assert_allclose(fit.estimates[2], expected, rtol=1e-10)
-    for design, y, z, share in zip(study.designs, study.y, study.z, fit.estimates, strict=False):
+    shares = fit.components["estimate"].to_numpy()
+    np.testing.assert_allclose(shares[2], expected, rtol=1e-10)
+    for design, y, z, share in zip(study.designs, study.y, study.z, shares, strict=False):
         K = design.array() @ design.array().T
         np.testing.assert_allclose(y @ K @ y, len(y) / design.p * z @ z, rtol=1e-10)
         exact = (y @ K @ y - len(y)) / (np.vdot(K, K) - len(y))
@@ -103,6 +106,7 @@ def test_the_jackknife_equals_leaving_each_block_out_by_brute_force(
     fit = genetic_correlation_from_summaries(
         *study.z, ld, n1=400, n2=500, intercept=own, cross_intercept=cross, blocks=9
     )
+    found = fit.report.found
     data = products_of(*study.z, np.full(120, 400.0), np.full(120, 500.0), ld, weighted="estimate" in intercepts)
     edges = np.linspace(0, 120, 10).round().astype(int)
     expected = []
@@ -118,9 +122,15 @@ def test_the_jackknife_equals_leaving_each_block_out_by_brute_force(
                 slopes.append((w * (m - float(fixed))).sum() / (w * u).sum())
         product = slopes[0] * slopes[1]
         expected.append([*slopes, slopes[2] / np.sqrt(product) if min(slopes[:2]) > 0.0 else np.nan])
-    np.testing.assert_allclose(fit.without_block, expected, rtol=1e-8)
+    np.testing.assert_allclose(found.without_block, expected, rtol=1e-8)
     deviations = np.array(expected) - np.mean(expected, axis=0)
-    np.testing.assert_allclose(fit.covariance, 8.0 / 9.0 * deviations.T @ deviations, rtol=1e-7)
+    spread = 8.0 / 9.0 * deviations.T @ deviations
+    np.testing.assert_allclose(fit.covariance(), spread, rtol=1e-7)
+    np.testing.assert_allclose(fit.components["se"], np.sqrt(spread.diagonal()[:3]), rtol=1e-7)
+    np.testing.assert_allclose(fit.correlation["se"], np.sqrt(spread[3, 3]), rtol=1e-7)
+    low, high = fit.interval("correlation", level=0.9)
+    np.testing.assert_allclose(high - low, 2.0 * 1.6448536269514722 * np.sqrt(spread[3, 3]), rtol=1e-7)
+    assert list(fit.table("intercepts")["fixed"]) == [own != "estimate", own != "estimate", cross != "estimate"]
 
 
 def draws(fixed: float | str, shared: int, count: int) -> Array:
@@ -129,7 +139,7 @@ def draws(fixed: float | str, shared: int, count: int) -> Array:
         study = simulate(1000 + seed, n=(300, 300), p=200, shared=shared)
         ld = ld_scores(standardise(genotypes(300, 200, np.random.default_rng(seed))))
         fit = genetic_correlation_from_summaries(*study.z, ld, n1=300, n2=300, cross_intercept=fixed, blocks=20)
-        found.append([*fit.estimates[:3], fit.intercepts[2]])
+        found.append([*fit.components["estimate"], fit.table("intercepts")["estimate"].iloc[2]])
     return np.array(found)
 
 
@@ -164,7 +174,7 @@ def test_alleles_are_turned_and_counted() -> None:
     assert len(match_studies(first, second, drop_ambiguous=False).ids) == 5
 
 
-def test_tables_in_any_order_and_orientation_give_the_numbers_of_vectors() -> None:
+def test_tables_in_any_order_and_orientation_give_the_numbers_of_vectors(tmp_path: Path) -> None:
     study = simulate(4)
     rng = np.random.default_rng(5)
     panel = standardise(ArraySource(genotypes(300, 120, rng), names=[f"rs{j}" for j in range(120)]))
@@ -175,13 +185,17 @@ def test_tables_in_any_order_and_orientation_give_the_numbers_of_vectors() -> No
     second.loc[turn, "z"] *= -1.0
     second = second.sample(frac=1.0, random_state=1)
     fit = genetic_correlation_from_summaries(first, second, panel, blocks=12)
-    np.testing.assert_allclose(fit.estimates, plain.estimates, rtol=1e-12)
-    np.testing.assert_allclose(fit.covariance, plain.covariance, rtol=1e-9)
-    assert fit.counts["flipped"] == int(turn.sum())
+    np.testing.assert_allclose(fit.components["estimate"], plain.components["estimate"], rtol=1e-12)
+    np.testing.assert_allclose(fit.correlation["estimate"], plain.correlation["estimate"], rtol=1e-12)
+    np.testing.assert_allclose(fit.covariance(), plain.covariance(), rtol=1e-9)
+    assert int(fit.sample.set_index("cause").loc["flipped", "count"]) == int(turn.sum())
     text = fit.summary()
-    assert "rho" in text
-    assert f"flipped {int(turn.sum())}" in text
-    assert list(fit.tidy()["name"])[:4] == ["h_1", "h_2", "cov", "rho"]
+    assert "Genetic correlation" in text
+    assert "12 blocks" in text
+    assert list(fit.tidy()["term"]) == ["var__study1", "var__study2", "cov__study1.study2", "cor__study1.study2"]
+    path = tmp_path / "fit.json"
+    fit.save(path)
+    assert vm.load(path) == fit
 
 
 def test_bad_input_is_refused_by_name() -> None:

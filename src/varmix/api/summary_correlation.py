@@ -1,4 +1,4 @@
-"""Public function for the genetic correlation of two studies from their z scores [VC-8]."""
+"""`genetic_correlation_from_summaries`: the z scores of two studies in, Fit out [VC-8]."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from varmix.errors import AlignmentError, OptionError
 from varmix.genotype.design import StandardisedDesign
 from varmix.models.linear.correlation.alleles import check_scores, match_studies
 from varmix.models.linear.correlation.cohorts import variant_signs
 from varmix.models.linear.correlation.ld import LdScores, ld_scores, paired_ld_scores
-from varmix.models.linear.correlation.summary import Intercept, SummaryCorrelation, correlate_summaries
+from varmix.models.linear.correlation.summary import Intercept, correlate_summaries
+from varmix.results.correlation.summaries import SummaryCorrelationReport
+from varmix.results.fit import Fit
 from varmix.typing import Array, Vector
 
 Panel: TypeAlias = LdScores | StandardisedDesign | tuple[StandardisedDesign, StandardisedDesign]
@@ -31,19 +32,19 @@ def genetic_correlation_from_summaries(
     intercept: Intercept = 1.0,
     cross_intercept: Intercept = 0.0,
     blocks: int = BLOCKS,
-    level: float = 0.95,
     drop_ambiguous: bool = True,
-) -> SummaryCorrelation:
-    """From two vectors of z scores (p,) with sample sizes, or two tables with columns id, a1, a2, z, n.
+) -> Fit:
+    """Correlation of effects from the z scores of two studies, without individual data [VC-8].
 
-    `ld` is a panel of genotypes in the order of the vectors (one for both studies, or one for each), or LD scores.
-    Tables are joined by id, alleles turned where exchanged, and found in the panel by id. `cross_intercept` is what
-    people in both studies add to the mean of z_1 z_2: 0 without, `n_shared r / sqrt(n_1 n_2)` with r the correlation of
-    the responses, or "estimate", which asks for LD scores that vary. Raises ShapeError, NotFiniteError, AlignmentError,
-    OptionError, NotIdentifiedError.
+    Studies are two vectors of z scores (p,) with sample sizes n1 and n2 (numbers or vectors), or two tables with columns
+    id, a1, a2, z, n (a1 is the allele that z counts). `ld` is a panel of genotypes in the order of the vectors (one for
+    both studies, or one for each), or LD scores. Tables are joined by id, alleles turned where exchanged, and found in
+    the panel by id; with `drop_ambiguous` A/T and C/G variants are left out. `cross_intercept` is what people in both
+    studies add to the mean of z_1 z_2: 0 without, `n_shared r / sqrt(n_1 n_2)` with r the correlation of the responses,
+    or "estimate", which asks for LD scores that vary. Errors are a jackknife's over `blocks` blocks of neighbours.
+
+    Raises ShapeError, NotFiniteError, AlignmentError, OptionError, NotIdentifiedError.
     """
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"level={level} must be between 0 and 1, such as 0.95.")
     _check_intercept(intercept, "intercept")
     _check_intercept(cross_intercept, "cross_intercept")
     scores = _scores(ld)
@@ -72,18 +73,11 @@ def genetic_correlation_from_summaries(
     z1, sizes1 = check_scores(z1, n1, length, "first")
     z2, sizes2 = check_scores(z2, n2, length, "second")
     counts |= {"variants used": length, "variants with effects": scores.variants, "blocks": min(blocks, length)}
-    return correlate_summaries(
-        z1,
-        z2,
-        sizes1,
-        sizes2,
-        scores,
-        intercepts=(intercept, intercept, cross_intercept),
-        blocks=min(blocks, length),
-        level=level,
-        quantile=float(norm.ppf(0.5 + 0.5 * level)),
-        counts=counts,
-    )
+    intercepts = (intercept, intercept, cross_intercept)
+    found = correlate_summaries(z1, z2, sizes1, sizes2, scores, intercepts=intercepts, blocks=min(blocks, length))
+    sample = pd.DataFrame({"what": "variants", "cause": list(counts), "count": list(counts.values())})
+    fixed = tuple(value != "estimate" for value in intercepts)
+    return Fit(SummaryCorrelationReport(found, (float(sizes1.mean()), float(sizes2.mean())), fixed, sample))
 
 
 def _check_intercept(value: object, name: str) -> None:

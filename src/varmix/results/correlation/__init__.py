@@ -1,0 +1,1 @@
+"""What a genetic correlation reports."""
