@@ -10,7 +10,7 @@ from scipy.linalg import lapack
 from varmix.linalg.householder import mirror_lower_into
 from varmix.typing import Matrix, Square, Vector
 
-FEW_ROWS = 10
+FEW_ROWS = 3
 """Rows per component up to which all pairs of traces are worth their price: the average information has no more rank
 than there are rows, and with few of them a fit that relies on it alone can neither move nor tell that it has not
 arrived."""
