@@ -24,7 +24,7 @@ def mice(reference: Path) -> tuple[str, pd.DataFrame]:
     return str(folder / "mouse_hs1940"), table
 
 
-@pytest.mark.parametrize("trait", PRINTED)
+@pytest.mark.parametrize("trait", ["CD8", pytest.param("MCH", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore::varmix.errors.FragileMomentsWarning")
 def test_reml_and_moments_are_those_of_the_outside_programs(mice: tuple[str, pd.DataFrame], trait: str) -> None:
     prefix, table = mice
