@@ -90,7 +90,11 @@ class Squarem:
     def step(self, scheme: AnyScheme, point: AnyPoint, evaluate: AnyEvaluate) -> AnyPoint:
         """Two plain steps and, where it climbs further, their extrapolation followed by a plain step."""
         first = evaluate(scheme.update(point.params, point.stats))
+        if not first.objective > -math.inf:
+            return first
         second = evaluate(scheme.update(first.params, first.stats))
+        if not second.objective > -math.inf:
+            return first
         start = point.params.vector()
         change = first.params.vector() - start
         bend = second.params.vector() - first.params.vector() - change
