@@ -77,8 +77,9 @@ def test_a_fall_within_rounding_is_none() -> None:
         progress.record(step_of(-1e6 - 1e-2, [1.2]), monotone=True)
 
 
-def test_an_objective_that_becomes_nan_is_never_recorded_as_progress() -> None:
-    outcome = iterate(Cliff(), START, PIECES, stopping=stopping())
+@pytest.mark.parametrize("accelerator", [Plain(), Squarem(), Anderson(), Backtracking()])
+def test_a_point_where_the_model_is_undefined_is_neither_progress_nor_a_start_of_a_step(accelerator: object) -> None:
+    outcome = iterate(Cliff(), START, PIECES, stopping=stopping(), accelerator=accelerator)  # type: ignore[arg-type]
     assert outcome.status is Status.STALLED
     assert math.isfinite(outcome.objective)
     assert not outcome.status.arrived
@@ -87,6 +88,10 @@ def test_an_objective_that_becomes_nan_is_never_recorded_as_progress() -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cliff(Hill):
     """Undefined close to the peak, as a covariance that rounding makes singular."""
+
+    def update(self, place: Place, stats: Height, /) -> Place:
+        assert stats.height < -1.0, "no step can be taken from where nothing is known"
+        return Place(place.values * 0.6)
 
     def objective(self, stats: Height, /) -> float:
         return stats.height if stats.height < -1.0 else -math.inf
