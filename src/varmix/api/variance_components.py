@@ -15,6 +15,7 @@ from varmix.api.moments import Moments, by_moments, fit_randomised
 from varmix.errors import ConvergenceWarning, FragileMomentsWarning, NotIdentifiedError, OptionError
 from varmix.genotype import Reference, Scaling
 from varmix.iteration import Starts, from_every_start
+from varmix.linalg.threads import threads_for
 from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.climb import SCHEMES, Climb, equal_start, good_start, random_start
 from varmix.models.linear.model import VarianceComponents
@@ -158,7 +159,9 @@ def start_points(
 
 def by_climbing(model: VarianceComponents, climb: Climb, points: list[VarianceParams]) -> Estimation:
     """Climb from every start and keep the best."""
-    starts: Starts[Any, Any] = from_every_start(lambda begin: climb.run_inside([model.piece], begin), points)
+    system = model.piece.system
+    with threads_for(0.0 if system.pairs_are_cheap else float(system.size) ** 3):
+        starts: Starts[Any, Any] = from_every_start(lambda begin: climb.run_inside([model.piece], begin), points)
     best = starts.best
     if not math.isfinite(best.objective):
         raise NotIdentifiedError(

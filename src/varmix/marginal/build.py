@@ -20,6 +20,7 @@ from varmix.linalg.householder import CovariateBasis, mirror_lower_into
 from varmix.linalg.reduce import reduce_in_place
 from varmix.linalg.reflector import BlockReflector
 from varmix.linalg.symmetric import check_reduction_not_indefinite
+from varmix.linalg.threads import threads_for
 from varmix.marginal.complement import WithComplement
 from varmix.marginal.coordinates import Coordinates, Narrow, Rotated, Wide
 from varmix.marginal.dense import DenseKernels
@@ -52,7 +53,17 @@ def build_structure(covariates: Matrix, kernels: Kernels, *, eigenvectors: bool 
     With `eigenvectors` one kernel is diagonalised (for many responses) rather than reduced. Raises KernelError for a
     kernel that is indefinite beyond rounding, NotIdentifiedError for one that the covariates span.
     """
-    basis = CovariateBasis(covariates)
+    with threads_for(_flops(covariates.shape[0], kernels)):
+        return _build(CovariateBasis(covariates), kernels, eigenvectors)
+
+
+def _flops(rows: int, kernels: Kernels) -> float:
+    """About those of the reductions and products ahead."""
+    widths = [min(design.p, rows) for design in kernels.designs] + [rows] * len(kernels.matrices)
+    return sum(4.0 / 3.0 * width**3 + rows**2 * width for width in widths)
+
+
+def _build(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Structure:
     width = sum(design.p for design in kernels.designs)
     if kernels.designs and not kernels.matrices and width < basis.rows - basis.columns:
         return _narrow(basis, kernels, eigenvectors)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve, lapack, solve_triangular
+from scipy.linalg import lapack, solve_triangular
 
 from varmix.marginal.factor import Factor
 from varmix.marginal.piece import Piece
@@ -21,8 +21,10 @@ class FixedBlock:
     """N, shape (m, c)."""
     covariance: Square
     """C, shape (c, c)."""
-    cholesky: Square
-    """Lower factor of C, of use only where `definite`."""
+    inverse: Square
+    """`C^-1`, of use only where `definite`."""
+    log_determinant: float
+    """`log |C|`, of use only where `definite`."""
     definite: bool
     """Whether C is positive definite beyond rounding: not at s_e = 0 with a kernel that a covariate's direction
     lacks."""
@@ -30,15 +32,6 @@ class FixedBlock:
     """Block A of `K_k [I; N]`, residual last."""
     slopes: tuple[Square, ...]
     """`dC/dtheta_k = [I; N]'K_k[I; N]`, residual last."""
-
-    @property
-    def log_determinant(self) -> float:
-        """`log |C|`."""
-        return 2.0 * float(np.log(self.cholesky.diagonal()).sum())
-
-    def shrunk(self, matrix: Square) -> Square:
-        """`C^-1 M`."""
-        return np.asarray(cho_solve((self.cholesky, True), matrix, check_finite=False))
 
     def draw(self, rng: np.random.Generator) -> Vector:
         """A draw from N(0, C)."""
@@ -54,8 +47,10 @@ def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
     covariance.ravel()[:: piece.columns + 1] += variances[-1]
     covariance = 0.5 * (covariance + covariance.T)
     cholesky, fault = lapack.dpotrf(covariance, lower=1, clean=1)
+    pivots = cholesky.diagonal()
     # Kernels have unit scale, so that sums of `rows` of their entries round to about this.
     rounding = 4.0 * np.finfo(float).eps * math.sqrt(piece.rows) * float(variances.sum())
+    definite = fault == 0 and bool((pivots**2 > rounding).all())
     images, slopes = [], []
     for k, (cross, corner) in enumerate(zip(piece.cross, piece.corner, strict=True)):
         image = piece.system.multiply(k, weights) + cross
@@ -67,11 +62,17 @@ def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
     return FixedBlock(
         weights=weights,
         covariance=covariance,
-        cholesky=cholesky,
-        definite=fault == 0 and bool((cholesky.diagonal() ** 2 > rounding).all()),
+        inverse=_inverse(cholesky) if definite else np.full_like(covariance, np.nan),
+        log_determinant=2.0 * float(np.log(pivots).sum()) if definite else -math.inf,
+        definite=definite,
         images=tuple(images),
         slopes=tuple(slopes),
     )
+
+
+def _inverse(cholesky: Square) -> Square:
+    lower = lapack.dpotri(cholesky, lower=1)[0]
+    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 def _weighted(variances: Vector, blocks: tuple[Matrix, ...], shape: tuple[int, int]) -> Matrix:
