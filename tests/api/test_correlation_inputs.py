@@ -59,6 +59,13 @@ def test_a_variant_that_varies_in_one_cohort_only_is_left_out_of_both() -> None:
     assert count(fit, "second variants", "not in the other cohort") == 1
 
 
+def test_a_variant_that_only_the_first_cohort_lacks_is_left_out_of_both() -> None:
+    y1, y2, G1, G2 = simulate()
+    G1[:, 3] = 1.0
+    keep = np.setdiff1d(np.arange(40), [3])
+    same(vm.genetic_correlation(y1, y2, G1, G2), vm.genetic_correlation(y1, y2, G1[:, keep], G2[:, keep]))
+
+
 def test_variants_are_matched_by_id_whatever_their_order() -> None:
     y1, y2, G1, G2 = simulate()
     names = np.array([f"rs{j}" for j in range(40)])

@@ -198,6 +198,29 @@ def test_tables_in_any_order_and_orientation_give_the_numbers_of_vectors(tmp_pat
     assert vm.load(path) == fit
 
 
+def test_raw_panels_and_plain_scores_serve_as_ld() -> None:
+    study = simulate(7)
+    z = [np.append(part, 9.0) for part in study.z]
+    raw = [np.column_stack([design.source.read(None, 0, 120), np.ones(design.n)]) for design in study.designs]
+    options = {"n1": 400, "n2": 500, "blocks": 10}
+    # The last column does not vary in either panel: its z scores are left out.
+    for ld, expected in ((tuple(raw), study.designs), (raw[0], study.designs[0])):
+        fit = genetic_correlation_from_summaries(*z, ld, **options)
+        plain = genetic_correlation_from_summaries(*study.z, expected, **options)
+        np.testing.assert_allclose(fit.components["estimate"], plain.components["estimate"], rtol=1e-10)
+    scores = ld_scores(study.designs[0])
+    by_scores = genetic_correlation_from_summaries(*study.z, scores.first, **options)
+    np.testing.assert_allclose(by_scores.components["estimate"], plain.components["estimate"], rtol=1e-12)
+    raw[0][:, 5] = 2.0
+    left = genetic_correlation_from_summaries(*z, tuple(raw), **options)
+    keep = np.setdiff1d(np.arange(120), [5])
+    part = tuple(standardise(G[:, keep]) for G in raw)
+    expected = genetic_correlation_from_summaries(*(score[keep] for score in study.z), part, **options)
+    np.testing.assert_allclose(left.components["estimate"], expected.components["estimate"], rtol=1e-10)
+    with pytest.raises(AlignmentError, match="3 panels"):
+        genetic_correlation_from_summaries(*z, (*raw, raw[0]), **options)
+
+
 def test_bad_input_is_refused_by_name() -> None:
     study = simulate(6)
     z1, z2 = study.z

@@ -70,7 +70,7 @@ def gather_cohorts(
     if same and _same_rows(first.variants, second.variants):
         return first, _with_variants(second, first.variants)
     if not isinstance(designs[0], StandardisedDesign) and not isinstance(designs[1], StandardisedDesign):
-        return _on_shared_variants(first, second, recipe)
+        return _on_shared_variants(first, second)
     return first, second
 
 
@@ -163,23 +163,33 @@ def _with_variants(cohort: Cohort, variants: StandardisedDesign, *losses: tuple[
     return Cohort(design=cohort.design, variants=variants, given=cohort.given, losses=(*cohort.losses, *losses))
 
 
-def _on_shared_variants(first: Cohort, second: Cohort, recipe: Recipe) -> tuple[Cohort, Cohort]:
-    """Standardise again on the variants that both have and that vary in both, where those are not all.
+def _on_shared_variants(first: Cohort, second: Cohort) -> tuple[Cohort, Cohort]:
+    """Both on the variants that vary in both, what was lost counted. Raises AlignmentError."""
+    designs = on_shared_variants(first.variants, second.variants)
+    cohorts = []
+    for cohort, variants in zip((first, second), designs, strict=True):
+        lost = cohort.variants.p - variants.p
+        losses = [("variants", "not in the other cohort", lost)] if lost else []
+        cohorts.append(_with_variants(cohort, variants, *losses))
+    return cohorts[0], cohorts[1]
+
+
+def on_shared_variants(
+    first: StandardisedDesign, second: StandardisedDesign
+) -> tuple[StandardisedDesign, StandardisedDesign]:
+    """Two designs of whole sources, standardised again on the variants that vary in both, where those are not all.
 
     Found by id where both sources know theirs, by position otherwise. Raises AlignmentError.
     """
-    at_first, at_second = _shared_positions(first.variants, second.variants)
-    cohorts = []
-    for cohort, positions in ((first, at_first), (second, at_second)):
-        variants = cohort.variants
-        if np.array_equal(positions, variants.kept):
-            cohorts.append(cohort)
-            continue
-        part = SourceSlice(variants.source, positions)
-        again = standardise(part, variants.rows, scaling=recipe.scaling, reference=recipe.reference)
-        lost = variants.p - int(np.isin(positions, variants.kept).sum())
-        cohorts.append(_with_variants(cohort, again, ("variants", "not in the other cohort", lost)))
-    return cohorts[0], cohorts[1]
+    positions = _shared_positions(first, second)
+    if np.array_equal(positions[0], first.kept) and np.array_equal(positions[1], second.kept):
+        return first, second
+    # Both anew, so that columns of sources without ids stay at equal positions.
+    again = [
+        standardise(SourceSlice(design.source, part), design.rows, scaling=design.scaling, reference=design.reference)
+        for design, part in zip((first, second), positions, strict=True)
+    ]
+    return again[0], again[1]
 
 
 def _shared_positions(first: StandardisedDesign, second: StandardisedDesign) -> tuple[Index, Index]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from varmix.api.panel import panel_of
 from varmix.errors import AlignmentError, OptionError
-from varmix.genotype.design import StandardisedDesign
 from varmix.models.linear.correlation.alleles import check_scores, match_studies
-from varmix.models.linear.correlation.cohorts import variant_signs
-from varmix.models.linear.correlation.ld import LdScores, ld_scores, paired_ld_scores
 from varmix.models.linear.correlation.summary import Intercept, correlate_summaries
 from varmix.results.correlation.summaries import SummaryCorrelationReport
 from varmix.results.fit import Fit
 from varmix.typing import Array, Vector
 
-Panel: TypeAlias = LdScores | StandardisedDesign | tuple[StandardisedDesign, StandardisedDesign]
 BLOCKS = 200
 """Blocks of the jackknife: the relative error of its standard errors is 1 / sqrt(2 x 199), 5 %."""
 
@@ -25,7 +22,7 @@ BLOCKS = 200
 def genetic_correlation_from_summaries(
     study1: Array | pd.DataFrame,
     study2: Array | pd.DataFrame,
-    ld: Panel,
+    ld: Any,
     *,
     n1: float | Vector | None = None,
     n2: float | Vector | None = None,
@@ -36,29 +33,31 @@ def genetic_correlation_from_summaries(
 ) -> Fit:
     """Correlation of effects from the z scores of two studies, without individual data [VC-8].
 
-    Studies are two vectors of z scores (p,) with sample sizes n1 and n2 (numbers or vectors), or two tables with columns
-    id, a1, a2, z, n (a1 is the allele that z counts). `ld` is a panel of genotypes in the order of the vectors (one for
-    both studies, or one for each), or LD scores. Tables are joined by id, alleles turned where exchanged, and found in
-    the panel by id; with `drop_ambiguous` A/T and C/G variants are left out. `cross_intercept` is what people in both
-    studies add to the mean of z_1 z_2: 0 without, `n_shared r / sqrt(n_1 n_2)` with r the correlation of the responses,
-    or "estimate", which asks for LD scores that vary. Errors are a jackknife's over `blocks` blocks of neighbours.
+    Studies are two vectors of z scores (p,) with sample sizes n1 and n2 (numbers or vectors), or two tables with
+    columns id, a1, a2, z, n (a1 is the allele that z counts). `ld` is a panel of genotypes in the order of the vectors
+    (an array, data frame or source for both studies, or a tuple of one for each), or LD scores (p,). Tables are joined
+    by id, alleles turned where exchanged, and found in the panel by id; with `drop_ambiguous` A/T and C/G variants are
+    left out. `cross_intercept` is what people in both studies add to the mean of z_1 z_2: 0 without,
+    `n_shared r / sqrt(n_1 n_2)` with r the correlation of the responses, or "estimate", which asks for LD scores that
+    vary. Errors are a jackknife's over `blocks` blocks of neighbours.
 
     Raises ShapeError, NotFiniteError, AlignmentError, OptionError, NotIdentifiedError.
     """
     _check_intercept(intercept, "intercept")
     _check_intercept(cross_intercept, "cross_intercept")
-    scores = _scores(ld)
+    panel = panel_of(ld)
+    scores = panel.scores
     counts: dict[str, int] = {}
     z1: Any
     z2: Any
     if isinstance(study1, pd.DataFrame) and isinstance(study2, pd.DataFrame):
         matched = match_studies(study1, study2, drop_ambiguous=drop_ambiguous)
         counts |= matched.counts
-        place = _places(ld, matched.ids)
-        found = place >= 0
-        counts["not in the panel"] = int((~found).sum())
-        order = np.argsort(place[found], kind="stable")
-        keep = np.flatnonzero(found)[order]
+        place = panel.places(matched.ids)
+        inside = place >= 0
+        counts["not in the panel"] = int((~inside).sum())
+        order = np.argsort(place[inside], kind="stable")
+        keep = np.flatnonzero(inside)[order]
         scores = scores.taken(place[keep])
         z1, z2, n1, n2 = matched.z1[keep], matched.z2[keep], matched.n1[keep], matched.n2[keep]
     elif isinstance(study1, pd.DataFrame) or isinstance(study2, pd.DataFrame):
@@ -66,7 +65,7 @@ def genetic_correlation_from_summaries(
             "One study is a table and the other is not, so they cannot be matched. Give two of a kind."
         )
     else:
-        z1, z2 = study1, study2
+        z1, z2, n1, n2 = (panel.taken(part) for part in (study1, study2, n1, n2))
     if n1 is None or n2 is None:
         raise OptionError("Sample sizes are missing: pass n1= and n2=, or tables with a column n.")
     length = scores.first.size
@@ -83,30 +82,3 @@ def genetic_correlation_from_summaries(
 def _check_intercept(value: object, name: str) -> None:
     if value != "estimate" and not (isinstance(value, int | float) and np.isfinite(value)):
         raise OptionError(f"{name}={value!r} must be a number or 'estimate'.")
-
-
-def _scores(ld: Panel) -> LdScores:
-    if isinstance(ld, LdScores):
-        return ld
-    if isinstance(ld, StandardisedDesign):
-        return ld_scores(ld)
-    first, second = ld
-    return ld_scores(first) if first is second else paired_ld_scores(first, second, variant_signs(first, second)[0])
-
-
-def _places(ld: Panel, ids: Any) -> Any:
-    """Positions of the variants in the panel, -1 where absent."""
-    panel = ld if isinstance(ld, StandardisedDesign) else None if isinstance(ld, LdScores) else ld[0]
-    table = None if panel is None else panel.variants
-    if table is None:
-        raise AlignmentError(
-            "Tables of z scores are matched to LD by variant id, which this LD does not have. Give genotypes with "
-            "variant ids, or vectors of z in the order of the LD scores."
-        )
-    known = pd.Index(table["id"].to_numpy(dtype=object))
-    if known.has_duplicates:
-        raise AlignmentError("The panel lists variant ids twice, so z scores cannot be matched. Give each its own id.")
-    place = known.get_indexer(ids)
-    if not (place >= 0).any():
-        raise AlignmentError(f"None of the {len(ids):,} variants is in the panel (first: '{ids[0]}'). Check the ids.")
-    return place

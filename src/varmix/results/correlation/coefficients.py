@@ -20,12 +20,10 @@ def coefficients_table(responses: PairedResponses, params: PairParams) -> pd.Dat
     solved = solve_pair(whole, params.values)
     if solved is None:
         raise NotAvailableError("V is singular at this estimate, so there are no fixed effects.")
-    Z = whole.covariates
-    W = solved.T @ Z
-    covariance = np.linalg.inv(Z.T @ W)
+    covariance = np.linalg.inv(solved.inner)
     counts = responses.covariates
     scale = np.repeat(responses.scales, counts)
-    estimate = (covariance @ (W.T @ whole.response)) * scale
+    estimate = (covariance @ (solved.W.T @ whole.response)) * scale
     error = np.sqrt(covariance.diagonal()) * scale
     df = min(n - c for n, c in zip(responses.rows, counts, strict=True))
     statistic, p = wald_test(estimate, error, df=df)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
+from varmix.linalg.householder import mirror_lower_into
+from varmix.linalg.products import multiply, multiply_vector, symmetric_multiply
 from varmix.models.linear.correlation.pair import Pair
-from varmix.typing import Square, Vector
+from varmix.typing import Array, Matrix, Square, Vector
 
 SINGULAR = 1e-12
 """`1 - rho^2` below this is rounding of rho = 1 or -1, and is set to 0 exactly."""
@@ -140,34 +142,44 @@ class PairStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solved:
-    """V factored at theta: `a = Py`, P and the trace matrix T (P in REML's coordinates, `V^-1` with covariates)."""
+    """V factored at theta: `r = y - Zw` at the best w, `a = Py = V^-1 r`, and `T = V^-1` (P in REML's coordinates)."""
 
     log_likelihood: float
     a: Vector
-    P: Square
     T: Square
+    """Both triangles, C order."""
+    W: Matrix
+    """`V^-1 Z`."""
+    inner: Square
+    """`Z'V^-1 Z`."""
     r: Vector
+
+    def projected_inner(self, images: Matrix) -> Square:
+        """`B'PB` for B (rows, k), with `P = V^-1 - W (Z'V^-1 Z)^-1 W'`."""
+        plain = images.T @ symmetric_multiply(self.T, images)
+        if self.W.shape[1] == 0:
+            return np.asarray(plain)
+        fixed = self.W.T @ images
+        return np.asarray(plain - fixed.T @ np.linalg.solve(self.inner, fixed))
 
 
 def solve_pair(pair: Pair, values: Vector) -> Solved | None:
-    """Factor V; None where it is not positive definite."""
-    lower, fault = lapack.dpotrf(pair.covariance(values), lower=1, clean=1, overwrite_a=1)
+    """Factor V; None where it is not positive definite. Products of order n^2 and n^3 are SciPy's, like the factor."""
+    lower, fault = lapack.dpotrf(pair.lower_covariance(values), lower=1, clean=0, overwrite_a=1)
     if fault:
         return None
     log_determinant = 2.0 * float(np.log(lower.diagonal()).sum())
-    T = lapack.dpotri(lower, lower=1)[0]
-    T = np.tril(T) + np.tril(T, -1).T
-    y, Z, P = pair.response, pair.covariates, T
-    w = np.zeros(0)
+    y, Z = pair.response, pair.covariates
+    W, inner, r = np.zeros_like(Z), np.zeros((0, 0)), y
     if Z.shape[1]:
-        W = T @ Z
+        W = lapack.dpotrs(lower, Z, lower=1)[0]
         inner = Z.T @ W
-        w = np.linalg.solve(inner, W.T @ y)
-        P = T - W @ np.linalg.solve(inner, W.T)
-    r = y - Z @ w
-    a = T @ r
+        r = y - Z @ np.linalg.solve(inner, W.T @ y)
+    a = lapack.dpotrs(lower, r[:, None], lower=1)[0].reshape(-1)
     value = -0.5 * (pair.rows * math.log(2.0 * math.pi) + log_determinant + float(r @ a)) + pair.constant
-    return Solved(log_likelihood=value, a=a, P=P, T=T, r=r)
+    inverse = lapack.dpotri(lower, lower=1, overwrite_c=1)[0]
+    mirror_lower_into(inverse)
+    return Solved(log_likelihood=value, a=a, T=inverse.T, W=W, inner=inner, r=r)
 
 
 def summarise_pair(pair: Pair, values: Vector, *, expand: bool = False) -> PairStats:
@@ -195,7 +207,7 @@ def summarise_pair(pair: Pair, values: Vector, *, expand: bool = False) -> PairS
     return PairStats(
         log_likelihood=solved.log_likelihood,
         score=0.5 * gaps,
-        information=0.5 * images.T @ solved.P @ images,
+        information=0.5 * solved.projected_inner(images),
         effect_gap=matrix_of(gaps[:3] * [1.0, 1.0, 0.5]),
         error_gap=matrix_of(errors * [1.0, 1.0, 0.5]),
         effects=pair.effects,
@@ -223,8 +235,12 @@ def _expanded(pair: Pair, values: Vector, solved: Solved) -> tuple[Square, Vecto
     weights = _residual_weights(pair, values)
     A, c = np.zeros((4, 4)), np.zeros(4)
     r = [solved.r[part] for part in pair.cut(0, 1)]
-    means = {(i, k): sum(Sigma[k, g] * (pair.kernel(i, g) @ a[g]) for g in (0, 1)) for i in (0, 1) for k in (0, 1)}
-    half = {(i, g, h): pair.kernel(i, g) @ T[g, h] for i in (0, 1) for g in (0, 1) for h in (0, 1)}
+    means = {
+        (i, k): sum(Sigma[k, g] * multiply_vector(pair.kernel(i, g), a[g]) for g in (0, 1))
+        for i in (0, 1)
+        for k in (0, 1)
+    }
+    half = {(i, g, h): multiply(pair.kernel(i, g), T[g, h]) for i in (0, 1) for g in (0, 1) for h in (0, 1)}
     for (i, j), weight in weights.items():
         prior = _weighted_inner(weight, pair.kernel(i, j))
         shrink = np.array(
@@ -242,12 +258,24 @@ def _residual_weights(pair: Pair, values: Vector) -> dict[tuple[int, int], Squar
     """Blocks of the inverse residual covariance; numbers stand for multiples of the identity."""
     if pair.overlap is None:
         return {(0, 0): 1.0 / float(values[3]), (1, 1): 1.0 / float(values[4])}
-    inverse: Square = np.asarray(np.linalg.pinv(pair.residual_covariance(values), hermitian=True), dtype=np.float64)
+    inverse = _inverse(pair.residual_covariance(values))
     return {(i, j): inverse[pair.cut(i, j)] for i in (0, 1) for j in (0, 1)}
 
 
-def _weigh(weight: Square | float, right: Vector) -> Vector:
-    return np.asarray(weight * right if isinstance(weight, float) else weight @ right)
+def _inverse(matrix: Square) -> Square:
+    """Of a positive definite matrix; the pseudo-inverse where rounding leaves it singular."""
+    lower, fault = lapack.dpotrf(matrix, lower=1, clean=0)
+    if fault:
+        return np.asarray(np.linalg.pinv(matrix, hermitian=True))
+    inverse = lapack.dpotri(lower, lower=1, overwrite_c=1)[0]
+    mirror_lower_into(inverse)
+    return np.asarray(inverse)
+
+
+def _weigh(weight: Square | float, right: Array) -> Array:
+    if isinstance(weight, float):
+        return np.asarray(weight * right)
+    return multiply_vector(weight, right) if right.ndim == 1 else multiply(weight, right)
 
 
 def _weighted_inner(weight: Square | float, block: Square) -> float:

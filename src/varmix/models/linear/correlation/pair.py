@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from varmix.linalg.householder import CovariateBasis
+from varmix.linalg.products import multiply
 from varmix.typing import Index, Matrix, Square, Vector
 
 Criterion = Literal["reml", "ml"]
@@ -93,15 +94,18 @@ class Pair:
         result = np.zeros_like(right)
         for (first, second), block in self.derivative(parameter).items():
             into, out_of = self.cut(first, second)
-            result[into] += right[out_of] if block.size == 0 else block @ right[out_of]
+            result[into] += right[out_of] if block.size == 0 else multiply(block, np.asfortranarray(right[out_of]))
         return result
 
     def inner(self, parameter: int, matrix: Square) -> float:
-        """`tr(dV/dtheta A)` for a symmetric A."""
+        """`tr(dV/dtheta A)` for a symmetric A, of which one block of two mirrored ones is read."""
         total = 0.0
-        for at, block in self.derivative(parameter).items():
-            part = matrix[self.cut(*at)]
-            total += float(part.trace()) if block.size == 0 else float(np.einsum("ij,ij->", block, part))
+        for (first, second), block in self.derivative(parameter).items():
+            if first > second:
+                continue
+            part = matrix[self.cut(first, second)]
+            weight = 1.0 if first == second else 2.0
+            total += weight * float(part.trace() if block.size == 0 else np.einsum("ij,ij->", block, part))
         return total
 
     def pairs(self, matrix: Square, count: int | None = None) -> Square:
@@ -140,6 +144,19 @@ class Pair:
                     np.einsum("ii->i", part)[:] += value
                 else:
                     part += value * block
+        return V
+
+    def lower_covariance(self, values: Vector) -> Square:
+        """V at theta in Fortran order; the block above the diagonal, which a factor does not read, is 0."""
+        V = np.zeros((self.rows, self.rows), order="F")
+        for parameter, value in enumerate(values):
+            for (first, second), block in self.derivative(parameter).items():
+                part = V[self.cut(first, second)]
+                if block.size == 0:
+                    np.einsum("ii->i", part)[:] += value
+                elif first >= second:
+                    # Blocks on the diagonal are symmetric, and their transpose has V's order of memory.
+                    part += value * (block.T if first == second else block)
         return V
 
     def residual_covariance(self, values: Vector) -> Square:

@@ -1,0 +1,91 @@
+"""Correlations between variants from what users pass: genotypes of one panel or of two, or LD scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from varmix.api.cohorts import on_shared_variants
+from varmix.errors import AlignmentError
+from varmix.formula.frame import try_frame
+from varmix.genotype import GenotypeSource, SourceSlice, as_source, standardise
+from varmix.genotype.design import StandardisedDesign
+from varmix.models.linear.correlation.cohorts import variant_signs
+from varmix.models.linear.correlation.ld import LdScores, ld_scores, paired_ld_scores
+from varmix.typing import Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Panel:
+    """LD scores of p variants, with their ids and their positions among the variants given, where genotypes were."""
+
+    scores: LdScores
+    ids: Any = None
+    positions: Index | None = None
+    given: int = 0
+
+    def taken(self, values: Any) -> Any:
+        """A vector of all variants given at those used; a vector of those used, a number or None as it is."""
+        if values is None or self.positions is None or np.shape(values) != (self.given,):
+            return values
+        return np.asarray(values)[self.positions]
+
+    def places(self, ids: Any) -> Index:
+        """Positions of variants among the p by id, -1 where absent. Raises AlignmentError."""
+        if self.ids is None:
+            raise AlignmentError(
+                "Tables of z scores are matched to LD by variant id, which this LD does not have. Give genotypes with "
+                "variant ids, or vectors of z in the order of the LD scores."
+            )
+        known = pd.Index(self.ids)
+        if known.has_duplicates:
+            raise AlignmentError(
+                "The panel lists variant ids twice, so z scores cannot be matched. Give each its own id."
+            )
+        place: Index = known.get_indexer(ids).astype(np.intp)
+        if not (place >= 0).any():
+            raise AlignmentError(
+                f"None of the {len(ids):,} variants is in the panel (first: '{ids[0]}'). Check the ids."
+            )
+        return place
+
+
+def panel_of(ld: Any) -> Panel:
+    """From LD scores (a vector, or LdScores), genotypes (n x p), or a tuple of genotypes for either study.
+
+    Raises ShapeError, NotFiniteError, DataError, AlignmentError.
+    """
+    if isinstance(ld, LdScores):
+        return Panel(scores=ld)
+    if isinstance(ld, tuple):
+        if len(ld) != 2:
+            raise AlignmentError(f"There are {len(ld)} panels. Give one for both studies, or two.")
+        if ld[0] is not ld[1]:
+            return _of_two(*ld)
+        ld = ld[0]
+    if not isinstance(ld, StandardisedDesign | GenotypeSource) and try_frame(ld) is None and np.ndim(ld) == 1:
+        return Panel(scores=LdScores.single(ld))
+    design = _standardised(ld, "panel")
+    return _of(design, ld_scores(design))
+
+
+def _standardised(data: Any, name: str) -> StandardisedDesign:
+    return data if isinstance(data, StandardisedDesign) else standardise(as_source(data, name))
+
+
+def _of_two(given1: Any, given2: Any) -> Panel:
+    first, second = _standardised(given1, "panel 1"), _standardised(given2, "panel 2")
+    if not isinstance(given1, StandardisedDesign) and not isinstance(given2, StandardisedDesign):
+        first, second = on_shared_variants(first, second)
+    return _of(first, paired_ld_scores(first, second, variant_signs(first, second)[0]))
+
+
+def _of(design: StandardisedDesign, scores: LdScores) -> Panel:
+    table, source, positions = design.variants, design.source, design.kept
+    if isinstance(source, SourceSlice):
+        positions, source = source.columns[positions], source.source
+    ids = None if table is None else table["id"].to_numpy(dtype=object)
+    return Panel(scores=scores, ids=ids, positions=positions, given=source.n_variants)
