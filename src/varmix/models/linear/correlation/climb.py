@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from varmix.iteration import Backtracking, Certificate, Outcome, Plain, Stopping, iterate
+from varmix.linalg.threads import threads_for
 from varmix.models.linear.correlation.likelihood import PairParams, PairStats, summarise_pair
 from varmix.models.linear.correlation.newton import PairNewton
 from varmix.models.linear.correlation.pair import Pair
@@ -48,7 +49,13 @@ def climb_pair(
     max_iterations: int = 500,
 ) -> Outcome[PairParams, PairStats]:
     """Climb to the certificate; PX-EM ends with Newton when it would not arrive by itself."""
-    begin = equal_start(pair) if start is None else start
+    with threads_for(float(pair.rows) ** 3):
+        return _climb(pair, method, equal_start(pair) if start is None else start, max_iterations)
+
+
+def _climb(
+    pair: Pair, method: Literal["newton", "pxem"], begin: PairParams, max_iterations: int
+) -> Outcome[PairParams, PairStats]:
     newton: Any = PairNewton()
     careful = Backtracking(fallback=PairEM())
     if method == "newton":
@@ -163,4 +170,5 @@ def climb_held(pair: Pair, rho: float, start: Vector, max_iterations: int = 60) 
     roots = np.concatenate([np.sqrt(np.maximum(start[:2], 1e-8 * np.maximum(start[3:5], 1e-300))), start[3:]])
     scheme: Any = HeldNewton()
     stopping = Stopping(tolerance=PROFILE_TOLERANCE, max_iterations=max_iterations)
-    return iterate(scheme, HeldParams(roots, rho), [pair], stopping=stopping, accelerator=Backtracking())
+    with threads_for(float(pair.rows) ** 3):
+        return iterate(scheme, HeldParams(roots, rho), [pair], stopping=stopping, accelerator=Backtracking())
