@@ -166,6 +166,13 @@ def test_a_response_that_effects_fit_exactly_is_not_called_converged() -> None:
         with pytest.warns(ConvergenceWarning):
             fit = genetic_correlation(exact, y2, one, two, method=method)
         assert not fit.status.arrived
+        assert list(fit.correlation["interval"]) == ["none"]
+        assert np.isnan(fit.interval("correlation", kind="profile")).all()
+        assert fit.components[["lower", "upper"]].isna().all(axis=None)
+        assert "test_p" not in fit.facts
+        with pytest.raises(NotAvailableError, match="not at an optimum"):
+            fit.test("correlation")
+        assert fit.status.name in fit.summary()
 
 
 def test_two_traits_of_one_sample_share_every_row() -> None:

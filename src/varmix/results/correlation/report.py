@@ -90,7 +90,7 @@ class CorrelationReport(Report):
             "algebra": self._algebra,
             "advice": advice_on(self.found, by_moments=outcome is None),
         }
-        if outcome is not None:
+        if outcome is not None and self.status.arrived:
             test = self.zero_test
             null = responses.log_likelihood_outward(self._null)
             facts |= {"test_statistic": test.statistic, "test_p": test.p_value, "null_log_likelihood": null}
@@ -129,8 +129,8 @@ class CorrelationReport(Report):
         return makers[name]()
 
     def _correlation(self) -> pd.DataFrame:
-        kind = self._default_kind
-        lower, upper = self._interval_of_rho(kind, LEVEL)
+        kind: str = self._default_kind if self.status.arrived else "none"
+        lower, upper = self._interval_of_rho(self._default_kind, LEVEL)
         found = self.found
         edge = self.outcome is not None and (math.isnan(found.rho) or abs(found.rho) >= 1.0 - EDGE)
         return correlation_table(found.rho, found.se, (lower, upper), kind, on_boundary=edge)
@@ -145,6 +145,8 @@ class CorrelationReport(Report):
     def _interval_of_rho(self, kind: IntervalKind, level: float) -> tuple[float, float]:
         check_level(level)
         found, outcome = self.found, self.outcome
+        if not self.status.arrived:
+            return math.nan, math.nan
         if kind == "profile":
             return profile_interval(self.responses.pair, self._climbed, level)
         error = np.array(found.jackknife_errors[-1] if kind == "jackknife" else found.se)
@@ -225,6 +227,8 @@ class CorrelationReport(Report):
     @cached_property
     def zero_test(self) -> LikelihoodRatio:
         """Of rho = 0, an interior point: chi-square with one degree of freedom [VC-8]."""
+        if not self.status.arrived:
+            raise NotAvailableError(f"This fit is not at an optimum, so nothing can be tested. {self.status.advice}")
         return likelihood_ratio(self._climbed.objective, self._null, np.array([0.0, 1.0]), (CORRELATION,))
 
     def test(self, names: tuple[str, ...]) -> LikelihoodRatio:

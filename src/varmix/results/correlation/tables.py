@@ -17,7 +17,8 @@ def components_table(
 ) -> pd.DataFrame:
     """One row per variance or covariance, residuals last, with Wald intervals.
 
-    `bounded`: variances and their intervals do not go below 0. `response` names the response or the two.
+    Away from an optimum there are no intervals. `bounded`: variances and their intervals do not go below 0. `response`
+    names the response or the two.
     """
     kinds = responses.kinds()
     variance = np.array([kind == "variance" for kind in kinds])
@@ -25,6 +26,8 @@ def components_table(
     lower, upper = wald_interval(estimate, error, level=level)
     if bounded:
         lower = np.where(variance, np.maximum(lower, 0.0), lower)
+    if not found.status.arrived:
+        lower, upper = np.full((2, len(kinds)), np.nan)
     edge = np.where(variance, estimate == 0.0, False)
     if bounded:
         edge[2] = math.isnan(found.rho) or abs(found.rho) >= 1.0 - EDGE
@@ -39,7 +42,7 @@ def components_table(
             "se": error,
             "lower": lower,
             "upper": upper,
-            "interval": "wald",
+            "interval": "wald" if found.status.arrived else "none",
             "on_boundary": edge.astype(bool),
         }
     )
