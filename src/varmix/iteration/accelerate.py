@@ -134,7 +134,7 @@ class Anderson:
         if mixed is None:
             return plain
         candidate = evaluate(point.params.moved_to(mixed))
-        if math.isfinite(candidate.objective) and candidate.objective >= plain.objective:
+        if math.isfinite(candidate.objective) and candidate.objective >= max(plain.objective, point.objective):
             return candidate
         self._points.clear()
         self._images.clear()

@@ -32,6 +32,9 @@ from varmix.typing import Matrix, Square
 ABSORBED = 1e-13
 """Times n: the share of its trace that rounding leaves outside the covariates of a kernel within their span."""
 
+SILENT = 16.0
+"""Roundings of the largest possible eigenvalue below which a kernel says nothing in a covariate's direction."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernels:
@@ -112,15 +115,28 @@ def _block(basis: CovariateBasis, kernel: Square, effects: int) -> _Block:
     if unit != 1.0:
         kernel /= unit
     basis.rotate_lower_into(kernel)
-    corner, complement = np.tril(kernel[:columns, :columns]), kernel[columns:, columns:]
+    lower, complement = np.tril(kernel[:columns, :columns]), kernel[columns:, columns:]
+    corner, cross = _silent(lower + np.tril(lower, -1).T, kernel[columns:, :columns].copy(), basis.rows)
     return _Block(
-        corner=corner + np.tril(corner, -1).T,
-        cross=kernel[columns:, :columns].copy(),
+        corner=corner,
+        cross=cross,
         complement=complement,
         unit=unit,
         effects=min(effects, basis.rows),
         projected_trace=float(complement.trace()) * unit,
     )
+
+
+def _silent(corner: Square, cross: Matrix, rows: int) -> tuple[Square, Matrix]:
+    """Put `K u` to exactly 0 for a covariate's direction u that the kernel lacks, as a centred one lacks the constant.
+
+    What rounding leaves there would be all that log|C| sees once s_e is small. A kernel of unit scale has norm <= n.
+    """
+    size = np.sqrt((corner**2).sum(axis=0) + (cross**2).sum(axis=0))
+    lacking = size <= SILENT * np.finfo(float).eps * rows
+    corner[lacking, :] = corner[:, lacking] = 0.0
+    cross[:, lacking] = 0.0
+    return corner, cross
 
 
 def _narrow(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Structure:
@@ -137,10 +153,11 @@ def _narrow(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Stru
         kernel = np.asfortranarray(factor @ factor.T)
         unit = power_of_two((float((upper**2).sum()) + float(kernel.trace())) / basis.rows)
         kernel /= unit
+        corner, cross = _silent(upper @ upper.T / unit, factor @ upper.T / unit, basis.rows)
         blocks.append(
             _Block(
-                corner=upper @ upper.T / unit,
-                cross=factor @ upper.T / unit,
+                corner=corner,
+                cross=cross,
                 complement=kernel,
                 unit=unit,
                 effects=design.p,

@@ -28,7 +28,7 @@ from varmix.results.variance_components.steps import progress_table, starts_tabl
 from varmix.typing import Square, Vector
 
 IntervalKind = Literal["profile", "wald", "bootstrap", "none"]
-"""How an interval was made; "none" for a fit that is not at an optimum, whose likelihood nothing can be held against."""
+"""How an interval was made; "none" away from an optimum, where there is no maximum to hold a profile against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
