@@ -168,9 +168,9 @@ def _narrow(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Stru
     _check_identified(blocks, kernels.names, basis.rows)
     within, algebra = _system([block.complement for block in blocks], kernels.names, width, eigenvectors)
     system = WithComplement(within, basis.rows - columns - width)
-    cross = [np.vstack([within.rotate(block.cross), np.zeros((1, columns))]) for block in blocks]
+    rotated = [np.vstack([within.rotate(block.cross), np.zeros((1, columns))]) for block in blocks]
     algebra += f" in the {width} dimensions of the designs, fewer than the {basis.rows} rows"
-    return _structure(basis, blocks, cross, system, Narrow(basis, inner, system), algebra)
+    return _structure(basis, blocks, rotated, system, Narrow(basis, inner, system), algebra)
 
 
 def _system(complements: list[Square], names: list[str], size: int, eigenvectors: bool) -> tuple[System, str]:

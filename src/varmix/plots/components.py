@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from varmix.results import Fit
 
 Of = Literal["variance", "proportion"]
-KINDS = {"profile": "profile", "wald": "Wald", "bootstrap": "bootstrap"}
+KINDS = {"wald": "Wald", "none": "no"} | {name: name for name in ("profile", "bootstrap", "jackknife")}
 LETTER = 0.065
 """Width of a letter of a name, inches: names longer than twelve letters widen the figure, not narrow the axes."""
 ROW = 0.22
@@ -29,8 +29,8 @@ def plot_components(fits: Fit | Mapping[str, Fit], *, of: Of = "variance", ax: A
     """Draw estimates with 95 % intervals, one line per component and fit; several fits stand side by side.
 
     An end of an interval that lies on the bound of the parameter space has no cap, and an estimate on the boundary is
-    an open circle: the interval is then one-sided. An infinite end is an arrow. Moment estimates may be negative. Works
-    on loaded fits. Raises OptionError (no fits, an unknown `of`).
+    an open circle: the interval is then one-sided. An infinite end is an arrow, an estimate that is not at an optimum
+    a cross without an interval. Moment estimates may be negative. Works on loaded fits. Raises OptionError (no fits, an unknown `of`).
     """
     if of not in get_args(Of):
         raise OptionError(f"of={of!r} is not known. Use 'variance' or 'proportion'.")
@@ -97,6 +97,9 @@ def _line(ax: Any, place: float, line: Mapping[str, Any], tone: str, upper_bound
     estimate, lower, upper = line["estimate"], line["lower"], line["upper"]
     bounded = not line["moments"]
     left, right = ax.get_xlim()
+    if line["interval"] == "none":
+        ax.plot([estimate], [place], "x", markersize=5.0, color=tone, clip_on=False, zorder=5)
+        return
     ends = [lower if math.isfinite(lower) else left, upper if math.isfinite(upper) else right]
     ax.plot(ends, [place, place], color=tone, linewidth=1.6, solid_capstyle="butt")
     if math.isfinite(lower) and not (bounded and lower <= 0.0):
@@ -115,8 +118,12 @@ def _write(ax: Any, place: float, line: Mapping[str, Any], mixed: bool) -> None:
     told = [_number(line[name]) for name in ("estimate", "lower", "upper")]
     one_sided = line["estimate"] == 0.0 == line["lower"]
     text = f"{told[0]}  (≤ {told[2]})" if one_sided else f"{told[0]}  ({told[1]}, {told[2]})"
+    if line["interval"] == "none":
+        text = f"{_number(line['estimate'])}  not at an optimum"
+    elif mixed:
+        text += f"  {KINDS[line['interval']]}"
     ax.annotate(
-        f"{text}  {KINDS[line['interval']]}" if mixed else text, xy=(1.02, place), xycoords=ax.get_yaxis_transform(),
+        text, xy=(1.02, place), xycoords=ax.get_yaxis_transform(),
         va="center", fontsize=SMALL, color=INK, annotation_clip=False,
     )  # fmt: skip
 

@@ -49,10 +49,19 @@ def plot_profile(
     level = LEVEL if level is None else level
     check_level(level)
     reach = max(1.5, -0.5 * math.log(1.0 - level))
-    path = fit.profile(term, of=of, points=POINTS, reach=reach)
-    ends = fit.interval(term, of=of, kind="profile", level=level)
-    table = (fit.components if of == "variance" else fit.proportions).set_index("term")
-    estimate, error = float(table.loc[term, "estimate"]), float(table.loc[term, "se"])
+    if term == "correlation" and "correlation" in fit.report.tables:
+        path = fit.profile(term, points=POINTS, level=1.0 - math.exp(-3.0 * reach))
+        ends = fit.interval(term, kind="profile", level=level)
+        estimate, error = (float(fit.correlation[name].iloc[0]) for name in ("estimate", "se"))
+        face, label = COLOURS[0] if abs(estimate) < 1.0 else "white", "genetic correlation"
+    else:
+        path = fit.profile(term, of=of, points=POINTS, reach=reach)
+        ends = fit.interval(term, of=of, kind="profile", level=level)
+        table = (fit.components if of == "variance" else fit.proportions).set_index("term")
+        estimate, error = float(table.loc[term, "estimate"]), float(table.loc[term, "se"])
+        face = COLOURS[0] if estimate > 0.0 else "white"
+        variance = f"variance of {term} (unit of {fit.facts['response']})²"
+        label = variance if of == "variance" else f"proportion of variance: {term}"
     figure, ax = draw_on(ax, width=COLUMN, height=2.5)
     tidy_axes(ax)
     drop = -0.5 * float(stats.chi2.ppf(level, 1))
@@ -60,7 +69,6 @@ def plot_profile(
     ax.plot(values, heights, color=COLOURS[0], linewidth=1.5)
     _parabola(ax, values, estimate, error, float(heights.min()))
     _bar(ax, ends, estimate, drop, level)
-    face = COLOURS[0] if estimate > 0.0 else "white"
     ax.plot([estimate], [0.0], "o", color=COLOURS[0], markerfacecolor=face, markersize=5.0, clip_on=False, zorder=5)
     ax.annotate(
         f"{estimate:.3g}", xy=(estimate, 0.0), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=TEXT,
@@ -69,13 +77,12 @@ def plot_profile(
     ax.set_ylim(1.08 * float(heights.min()), -0.08 * float(heights.min()))
     whole_numbers_on_ticks(ax)
     ax.set_ylabel("profile log-likelihood − maximum")
-    variance = f"variance of {term} (unit of {fit.facts['response']})²"
-    ax.set_xlabel(variance if of == "variance" else f"proportion of variance: {term}")
+    ax.set_xlabel(label)
     return figure
 
 
 def _parabola(ax: Any, values: Any, estimate: float, error: float, lowest: float) -> None:
-    if not (math.isfinite(error) and error > 0.0 and estimate > 0.0):
+    if not (math.isfinite(error) and error > 0.0 and estimate != 0.0):
         return
     heights = -0.5 * ((values - estimate) / error) ** 2
     heights = np.where(heights < 1.08 * lowest, np.nan, heights)
