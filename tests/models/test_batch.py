@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
+from varmix.api.many import variance_components_many
 from varmix.errors import (
     AlignmentError,
     KernelError,
@@ -23,7 +24,6 @@ from varmix.errors import (
 )
 from varmix.genotype import standardise
 from varmix.iteration import Status
-from varmix.api.many import variance_components_many
 from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.batch import Unfitted, fit_batch
 from varmix.models.linear.batch import fit as fit_module

@@ -30,7 +30,8 @@ def plot_components(fits: Fit | Mapping[str, Fit], *, of: Of = "variance", ax: A
 
     An end of an interval that lies on the bound of the parameter space has no cap, and an estimate on the boundary is
     an open circle: the interval is then one-sided. An infinite end is an arrow, an estimate that is not at an optimum
-    a cross without an interval. Moment estimates may be negative. Works on loaded fits. Raises OptionError (no fits, an unknown `of`).
+    a cross without an interval. Moment estimates may be negative. Works on loaded fits. Raises OptionError (no fits,
+    an unknown `of`).
     """
     if of not in get_args(Of):
         raise OptionError(f"of={of!r} is not known. Use 'variance' or 'proportion'.")
@@ -57,7 +58,8 @@ def plot_components(fits: Fit | Mapping[str, Fit], *, of: Of = "variance", ax: A
     _name_lines(ax, lines, places, headings, tones)
     response = next(iter(named.values())).facts["response"]
     what = f"variance (unit of {response})²" if of == "variance" else "proportion of variance"
-    ax.set_xlabel(f"{what}, with 95 % {'' if mixed else KINDS[lines['interval'][0]] + ' '}interval")
+    kind = "" if mixed else KINDS[lines["interval"][0]] + " "
+    ax.set_xlabel(what if kind == "no " else f"{what}, with 95 % {kind}interval")
     return figure
 
 
