@@ -18,8 +18,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from threadpoolctl import threadpool_limits
 
-from varmix.genotype import standardise
 from varmix.api.many import variance_components_many
+from varmix.genotype import standardise
 from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.batch import fit_batch
 from varmix.models.linear.batch.rotation import Rotation
