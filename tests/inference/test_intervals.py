@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def profiled(dense: DenseModel, criterion: str, held, start: np.ndarray) -> floa
 def test_profile_intervals_end_where_the_dense_profile_has_fallen_by_the_quantile(fitted: Fitted, of: str) -> None:
     dense, s = fitted.dense, fitted.estimate
     top, traces = dense.log_likelihood(s, fitted.criterion), dense.traces
-    component = 0
+    component, ends_tested = 0, 0
     others = [k for k in range(len(s)) if k != component]
     for value in fitted.fit.interval("x1", of=of, kind="profile"):
         if of == "variance":
@@ -83,6 +84,8 @@ def test_profile_intervals_end_where_the_dense_profile_has_fallen_by_the_quantil
         fall = 2.0 * (top - profiled(dense, fitted.criterion, held, start))
         # Nelder-Mead finds the profile to about 1e-7.
         assert fall == pytest.approx(QUANTILE, abs=1e-4)
+        ends_tested += 1
+    assert ends_tested >= 1
 
 
 def test_wald_intervals_are_those_of_the_inverse_expected_information(fitted: Fitted) -> None:
@@ -201,6 +204,71 @@ def test_fits_that_are_not_nested_are_not_compared() -> None:
         first.compare(fit(["x1"]))
     with pytest.raises(OptionError):
         first.compare(second)
+
+
+def test_fits_are_nested_by_what_their_kernels_and_covariates_hold_not_by_names() -> None:
+    data = simulate(47, 60, (20, 15), (0.9, 0.5, 1.0))
+    other = simulate(57, 60, (20, 15), (0.9, 0.5, 1.0))
+    x1, x2, Z = data.X[0], data.X[1], data.covariates
+
+    def fit(designs: dict[str, np.ndarray], covariates: np.ndarray = Z, criterion: str = "reml", **more: Any) -> vm.Fit:
+        return vm.variance_components(data.y, designs=designs, covariates=covariates, criterion=criterion, **more)  # type: ignore[arg-type]
+
+    both = fit({"x1": x1, "x2": x2})
+    assert both.compare(fit({"renamed": x1})).tested == ("x2",)
+    kernel = vm.variance_components(data.y, kernels={"kin": 7.0 * data.kernels[0]}, covariates=Z)
+    assert both.compare(kernel).statistic == pytest.approx(both.compare(fit({"x1": x1})).statistic, rel=1e-6)
+    turned = Z @ np.array([[1.0, 2.0], [-1.0, 1.0]]) + 3.0
+    assert both.compare(fit({"x1": x1}, turned)).statistic == pytest.approx(both.test("x2").statistic, rel=1e-6)
+    with pytest.raises(OptionError, match="not nested"):
+        both.compare(fit({"x1": other.X[0]}))
+    with pytest.raises(OptionError, match="covariates"):
+        both.compare(fit({"x1": x1}, other.covariates))
+    large = fit({"x1": x1}, criterion="ml")
+    with pytest.raises(OptionError, match="not nested"):
+        large.compare(fit({"x1": other.X[0]}, Z[:, :1], "ml"))
+    with pytest.raises(OptionError, match="neither"):
+        large.compare(fit({"x1": x1}, other.covariates[:, :1], "ml"))
+    total = large.compare(fit({"x1": x1}, Z.sum(axis=1, keepdims=True), "ml"))
+    assert total.weights == (0.0, 1.0)
+    assert total.tested == ("1 combination of z1, z2",)
+
+
+def test_a_larger_model_that_fits_worse_is_refused() -> None:
+    data = simulate(47, 60, (20, 15), (0.9, 0.5, 1.0))
+    small = vm.variance_components(data.y, designs={"x1": data.X[0]}, covariates=data.covariates)
+    large = vm.variance_components(data.y, designs=data.designs, covariates=data.covariates)
+    report: Any = large.report
+    ended = replace(report.estimation, outcome=replace(report.estimation.outcome, objective=small_objective(small) - 1))
+    with pytest.raises(OptionError, match="local maximum"):
+        vm.Fit(type(report)(report.model, ended, report.sample)).compare(small)
+
+
+def small_objective(fit: vm.Fit) -> float:
+    report: Any = fit.report
+    return float(report.estimation.outcome.objective)
+
+
+@pytest.mark.filterwarnings("ignore::varmix.errors.ConvergenceWarning")
+def test_a_fit_that_is_not_at_a_maximum_has_no_intervals_or_tests() -> None:
+    data = simulate(41, 60, (20,), (0.9, 1.0))
+    fit = vm.variance_components(
+        data.y, designs=data.designs, covariates=data.covariates, method="em", polish=False, max_iterations=3
+    )
+    assert not fit.status.arrived
+    for ask in (
+        lambda: fit.interval("x1", kind="profile"),
+        lambda: fit.interval("x1", kind="wald"),
+        lambda: fit.interval("x1", kind="bootstrap", rng=1),
+        lambda: fit.profile("x1"),
+        lambda: fit.test("x1"),
+        lambda: fit.bootstrap(5, rng=1),
+        lambda: fit.compare(fit),
+    ):
+        with pytest.raises(NotAvailableError, match="polish=True"):
+            ask()
+    assert (fit.components["interval"] == "none").all()
+    assert np.isnan(fit.interval("x1")).all()
 
 
 @pytest.mark.filterwarnings("ignore::varmix.errors.FragileMomentsWarning")

@@ -14,12 +14,14 @@ import pandas as pd
 from varmix.errors import NotAvailableError, OptionError
 from varmix.inference.bootstrap import Bootstrap
 from varmix.inference.information import standard_errors
-from varmix.inference.likelihood_ratio import LikelihoodRatio, likelihood_ratio
+from varmix.inference.likelihood_ratio import LikelihoodRatio
 from varmix.inference.wald import LEVEL, wald_interval, wald_test
 from varmix.iteration import Certificate, Outcome, Starts, Status
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.params import VarianceParams
 from varmix.results.report import Facts, Report
+from varmix.results.variance_components.advice import advice_on
+from varmix.results.variance_components.compare import compare_fits
 from varmix.results.variance_components.estimates import Estimates, Information
 from varmix.results.variance_components.intervals import Intervals, Of
 from varmix.results.variance_components.prediction import Prediction
@@ -86,6 +88,7 @@ class VarianceComponentsReport(Report):
         parameters = count + (model.design.c if model.criterion == "ml" else 0)
         return {
             "model": "variance components",
+            "advice": advice_on(self.status),
             "response": model.design.response_names[0],
             "method": self.estimation.method,
             "criterion": "moments" if self.estimation.by_moments else model.criterion,
@@ -132,10 +135,15 @@ class VarianceComponentsReport(Report):
 
     @cached_property
     def intervals(self) -> Intervals:
-        """Likelihood-based intervals and tests."""
+        """Likelihood-based intervals and tests. Raises NotAvailableError for moments and away from a maximum."""
         if self.estimation.by_moments:
             raise NotAvailableError(
                 "Moments have no likelihood to profile or test: read the standard errors, or fit by method='newton'."
+            )
+        if not self.status.arrived:
+            raise NotAvailableError(
+                f"This fit is not at a maximum ({self.status.name}), so that nothing can be held against it: no "
+                "intervals, tests or bootstrap. Refit with polish=True or method='newton'; fit.status.advice says more."
             )
         return Intervals(self.estimates, self.estimation.outcome.objective)
 
@@ -251,8 +259,8 @@ class VarianceComponentsReport(Report):
         _refuse_options(options)
         if kind not in (None, "profile", "wald"):
             raise OptionError(f"kind={kind!r} is not known. Use 'profile', 'wald' or 'bootstrap'.")
-        if kind == "profile":
-            _ = self.intervals  # moments have none: say so
+        if kind == "profile" or (kind == "wald" and not self.estimation.by_moments):
+            _ = self.intervals  # say so where there are none
         return self._interval(component, of, level, kind)[:2]
 
     def profile(self, name: str, **options: Any) -> pd.DataFrame:
@@ -273,14 +281,7 @@ class VarianceComponentsReport(Report):
         """Test of the smaller of two fits within the larger; see `Fit.compare`."""
         if not isinstance(other, VarianceComponentsReport):
             raise OptionError("Only two variance-component fits that hold their data can be compared. Refit the other.")
-        large, small = sorted((self, other), key=lambda report: len(report.model.names), reverse=True)
-        _check_comparable(large, small)
-        if len(large.model.names) > len(small.model.names):
-            missing = [name for name in large.model.names if name not in small.model.names]
-            if len(large.model.names) - len(missing) != len(small.model.names):
-                raise OptionError("The fits are not nested: neither has all the components of the other.")
-            return large.test(tuple(missing))
-        return _compare_columns(self, other)
+        return compare_fits(self, other)
 
     def bootstrap(self, replicates: int, rng: np.random.Generator) -> Bootstrap:
         """Variances and proportions refitted to draws from the fit."""
@@ -317,24 +318,3 @@ class VarianceComponentsReport(Report):
 def _refuse_options(options: Mapping[str, Any]) -> None:
     if options:
         raise OptionError(f"Unknown option '{next(iter(options))}'.")
-
-
-def _check_comparable(large: VarianceComponentsReport, small: VarianceComponentsReport) -> None:
-    if not np.array_equal(large.model.design.y, small.model.design.y):
-        raise OptionError("The fits are of different responses or rows and cannot be compared.")
-    if large.model.criterion != small.model.criterion:
-        raise OptionError("One fit is by REML, the other by ML: compare fits of one criterion.")
-    if len(large.model.names) > len(small.model.names) and large.model.design.names != small.model.design.names:
-        raise OptionError("The fits differ in covariates and in components: change one at a time.")
-
-
-def _compare_columns(first: VarianceComponentsReport, second: VarianceComponentsReport) -> LikelihoodRatio:
-    large, small = sorted((first, second), key=lambda report: report.model.design.c, reverse=True)
-    added = tuple(name for name in large.model.design.names if name not in small.model.design.names)
-    if not added or large.model.design.c - len(added) != small.model.design.c:
-        raise OptionError("The fits have the same components, and neither has all the covariates of the other.")
-    if large.model.criterion == "reml":
-        raise OptionError("REML likelihoods with different covariates cannot be compared: refit with criterion='ml'.")
-    weights = np.zeros(len(added) + 1)
-    weights[-1] = 1.0
-    return likelihood_ratio(large.log_likelihood, small.log_likelihood, weights, added)

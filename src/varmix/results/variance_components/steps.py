@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from varmix.iteration import Outcome
-from varmix.iteration.starts import SAME_OPTIMUM
 from varmix.models.linear.model import VarianceComponents
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ def starts_table(model: VarianceComponents, estimation: Estimation) -> pd.DataFr
     """One row per start: where it began and ended, how, and whether it reached the best."""
     if estimation.starts is None:
         return pd.DataFrame()
-    best = max(run.outcome.objective for run in estimation.starts.runs)
     rows = []
     for number, run in enumerate(estimation.starts.runs):
         begin, end = model.units.outward(run.begin.vector()), model.units.outward(run.outcome.params.vector())
@@ -42,7 +40,7 @@ def starts_table(model: VarianceComponents, estimation: Estimation) -> pd.DataFr
             "start": number,
             "status": run.outcome.status.name,
             "log_likelihood": model.log_likelihood_outward(run.outcome.objective),
-            "reached_best": bool(run.outcome.objective >= best - SAME_OPTIMUM),
+            "reached_best": estimation.starts.at_best(run),
             "steps": len(run.outcome.progress.steps) - 1,
             "seconds": run.seconds,
         }

@@ -1,0 +1,26 @@
+"""What a status means for variance components, where the general advice says too little."""
+
+from __future__ import annotations
+
+from varmix.iteration import Status
+
+ADVICE = {
+    Status.ON_BOUNDARY: (
+        "The certificate is met and at least one variance is exactly 0: use profile intervals and the "
+        "chi-bar-square test for it, not its standard error."
+    ),
+    Status.OUTSIDE_CONE: (
+        "The moment equations are solved exactly and an estimate is negative: read it as 'no evidence of this "
+        "component', use fit.projected for the nearest admissible point, or fit by method='newton'."
+    ),
+    Status.UNDEFINED: ("V is not positive definite at the start: start from a positive residual variance."),
+    Status.UNBOUNDED: (
+        "The likelihood has no maximum: with ML and a kernel that vanishes in the direction of a covariate (as many "
+        "centred columns as rows) it grows without bound as the residual variance goes to 0. Use criterion='reml'."
+    ),
+}
+
+
+def advice_on(status: Status) -> str:
+    """What the status means here and what to do next."""
+    return ADVICE.get(status, status.advice)
