@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from varmix import errors
+
 if TYPE_CHECKING:
     from varmix.api import (
         Moments,
@@ -49,6 +51,7 @@ __all__ = [
     "Moments",
     "RelationshipMatrix",
     "Status",
+    "errors",
     "genetic_correlation",
     "genetic_correlation_from_summaries",
     "load",
@@ -71,4 +74,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__", "errors"])
+    return sorted([*__all__, "__version__"])

@@ -93,7 +93,7 @@ class Cliff(Hill):
         assert stats.height < -1.0, "no step can be taken from where nothing is known"
         return Place(place.values * 0.6)
 
-    def objective(self, stats: Height, /) -> float:
+    def objective(self, place: Place, stats: Height, /) -> float:
         return stats.height if stats.height < -1.0 else -math.inf
 
 

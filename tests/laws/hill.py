@@ -45,7 +45,7 @@ class Hill:
     def update(self, place: Place, stats: Height, /) -> Place:
         return Place(place.values * (1.0 - np.array(self.rates)))
 
-    def objective(self, stats: Height, /) -> float:
+    def objective(self, place: Place, stats: Height, /) -> float:
         return stats.height
 
     def certificate(self, place: Place, stats: Height, /) -> Certificate:

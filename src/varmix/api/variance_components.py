@@ -87,6 +87,8 @@ def variance_components(
         raise OptionError("Pass at least one design or kernel: designs={'snps': X} or kernels={'kin': K}.")
     if criterion not in ("reml", "ml"):
         raise OptionError(f"criterion={criterion!r} is not known. Use 'reml' or 'ml'.")
+    if method == "moments" and (starts != 1 or not (isinstance(start, str) and start == "auto")):
+        raise OptionError("Moments are solved in closed form and have no start: leave start and starts out.")
     fit = _by_moments(inputs, criterion, options, rng) if method == "moments" else _by_likelihood(
         inputs, climb_of(method, criterion, options), start, starts, rng
     )  # fmt: skip
@@ -175,6 +177,6 @@ def by_climbing(model: VarianceComponents, climb: Climb, points: list[VariancePa
 
 def _warn(fit: Fit) -> None:
     if not fit.status.arrived:
-        warnings.warn(f"{fit.status.name}: {fit.status.advice}", ConvergenceWarning, stacklevel=3)
+        warnings.warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning, stacklevel=3)
     for note in fit.facts.get("warnings", []):
         warnings.warn(note, FragileMomentsWarning, stacklevel=3)

@@ -50,7 +50,7 @@ def fit_traits(
                 continue
             worst = max(worst, _report(findings, folders.get(trait), output))
         if output.json:
-            documents[trait] = json.loads(as_text(findings.fit.report))
+            documents[trait] = json.loads(as_text(findings.fit))
     if output.json:
         typer.echo(json.dumps(documents, indent=1))
     return worst

@@ -76,7 +76,7 @@ def iterate(
         nonlocal evaluations
         evaluations += 1
         stats = runner.map_add(partial(scheme.summarise, at), pieces)
-        return Point(at, stats, scheme.objective(stats))
+        return Point(at, stats, scheme.objective(at, stats))
 
     accelerator, progress = accelerator.fresh(), Progress()
     point = evaluate(params)

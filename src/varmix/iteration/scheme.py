@@ -35,10 +35,11 @@ S = TypeVar("S", bound=Stats)
 class Certificate:
     """Distance from a stationary point of the constrained problem.
 
-    `projected_gradient` is the largest |theta_k dl/dtheta_k| over free parameters (at 0: the gradient that points
-    inside, in units of the typical scale); it is the change in log-likelihood for a relative change of the parameter.
-    `newton_decrement` is sqrt(g' I^-1 g) over the free parameters: the distance to the optimum in standard errors.
-    `on_boundary` lists the parameters held at 0.
+    `projected_gradient` is the largest change in log-likelihood, to first order, for a relative change of a parameter
+    that is free to move (at an edge of its space: of the parameter's typical scale). `newton_decrement` is the root of
+    twice the log-likelihood that a quadratic model still has to gain within the space: inside it, sqrt(g' I^-1 g), the
+    distance to the optimum in standard errors. `on_boundary` lists the coordinates that are at an edge of their space:
+    a variance or a share at 0, a correlation at 1.
     """
 
     projected_gradient: float
@@ -67,8 +68,8 @@ class Scheme(Protocol[P, S]):
         """The next point."""
         ...
 
-    def objective(self, stats: S, /) -> float:
-        """What is maximised; -inf where the model is undefined."""
+    def objective(self, params: P, stats: S, /) -> float:
+        """What is maximised, a prior or penalty on `params` included; -inf where the model is undefined."""
         ...
 
     def certificate(self, params: P, stats: S, /) -> Certificate:

@@ -14,6 +14,9 @@ from varmix.iteration.scheme import P, S
 SAME_OPTIMUM = 1e-6
 """Two ends whose log-likelihoods differ by less than this are one optimum: certified ends agree to about 1e-12."""
 
+SAME_SHARE = 1e-10
+"""The same relative to the log-likelihood: sums over millions of rows round to about this share."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start(Generic[P, S]):
@@ -32,16 +35,23 @@ class Starts(Generic[P, S]):
 
     @property
     def best(self) -> Outcome[P, S]:
-        """The outcome with the highest objective; among equals, the first that arrived."""
-        top = max(run.outcome.objective for run in self.runs)
-        near = [run.outcome for run in self.runs if run.outcome.objective >= top - SAME_OPTIMUM]
-        return max(near, key=lambda outcome: (outcome.status.arrived, outcome.objective))
+        """The highest optimum that was reached; only where no start arrived, the highest end.
+
+        A run towards an unbounded edge of the likelihood stands as high as its steps took it: that is no optimum.
+        """
+        return max((run.outcome for run in self.runs), key=lambda outcome: (outcome.status.arrived, outcome.objective))
+
+    def at_best(self, run: Start[P, S]) -> bool:
+        """Whether a start ended at the best optimum."""
+        best = self.best
+        allowed = max(SAME_OPTIMUM, SAME_SHARE * abs(best.objective))
+        same = abs(run.outcome.objective - best.objective) <= allowed
+        return run.outcome is best or (same and run.outcome.status.arrived == best.status.arrived)
 
     @property
     def reached_best(self) -> int:
-        """How many starts ended at the best objective."""
-        top = max(run.outcome.objective for run in self.runs)
-        return sum(run.outcome.objective >= top - SAME_OPTIMUM for run in self.runs)
+        """How many starts ended at the best optimum."""
+        return sum(self.at_best(run) for run in self.runs)
 
 
 def from_every_start(fit: Callable[[P], Outcome[Any, Any]], starts: Iterable[P]) -> Starts[Any, Any]:

@@ -10,30 +10,29 @@ class Status(Enum):
 
     CONVERGED = "The certificate is met: this is the optimum, inside the parameter space."
     ON_BOUNDARY = (
-        "The certificate is met and at least one variance is exactly 0: use profile intervals and the "
-        "chi-bar-square test for it, not its standard error."
+        "The certificate is met and a parameter is exactly at an edge of its space: use profile intervals and tests "
+        "made for the edge, not its standard error."
     )
     CLOSED_FORM = "The estimate solves its equations exactly; nothing was iterated."
     OUTSIDE_CONE = (
-        "The moment equations are solved exactly and an estimate is negative: read it as 'no evidence of this "
-        "component', use fit.projected for the nearest admissible point, or fit by method='newton'."
+        "The equations are solved exactly and the solution lies outside the parameter space: read it as no evidence of "
+        "that parameter, or fit by method='newton', which stays inside."
     )
     STEP_LIMIT = "The step limit was reached short of the optimum: raise max_iterations, or use method='newton'."
     SUBLINEAR = (
-        "The steps shrink too slowly to arrive (a variance is heading to 0, or components are nearly confounded): "
-        "leave polish=True, or use method='newton'."
+        "The steps shrink too slowly to arrive (a parameter is heading to an edge, or parameters are nearly "
+        "confounded): leave polish=True, or use method='newton'."
     )
     STALLED = (
         "No step raises the log-likelihood any more although the certificate is not met: rounding limits this "
-        "problem, or components are confounded; compare fit.certificate with the precision you need."
+        "problem, or parameters are confounded; compare fit.certificate with the precision you need."
     )
     UNDEFINED = (
-        "The model is undefined at the start: V is not positive definite there. Start from a positive residual "
-        "variance."
+        "The model is undefined at the start (its covariance is not positive definite there): start further inside."
     )
     UNBOUNDED = (
-        "The likelihood has no maximum: with ML and a kernel that vanishes in the direction of a covariate (as many "
-        "centred columns as rows) it grows without bound as the residual variance goes to 0. Use criterion='reml'."
+        "The likelihood has no maximum here: it grows without bound towards an edge of the parameter space. The point "
+        "reached is no estimate."
     )
 
     @property

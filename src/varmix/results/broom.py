@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,25 +11,32 @@ import pandas as pd
 from varmix.inference.wald import check_level, wald_interval
 
 if TYPE_CHECKING:
-    from varmix.results.fit import Fit
+    from varmix.results.report import Report
+
+Naming = Callable[[pd.DataFrame], tuple[Any, Any]]
+"""From a table of components to broom's `group` and `term`."""
 
 COLUMNS = ["effect", "group", "term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 
 
-def tidy(fit: Fit, level: float) -> pd.DataFrame:
-    """Fixed effects, then variance parameters (`ran_pars`), then shares, as far as the fit has them."""
+def tidy_rows(report: Report, level: float, naming: Naming | None = None) -> pd.DataFrame:
+    """Fixed effects, then variance parameters (`ran_pars`), as far as the fit has them."""
     check_level(level)
     parts = []
-    if "coefficients" in fit.report.tables:
-        parts.append(_fixed(fit.coefficients, level))
-    if "components" in fit.report.tables:
-        parts.append(_variances(fit, level))
-    if "correlation" in fit.report.tables:
-        parts.append(_correlation(fit, level))
+    if "coefficients" in report.tables:
+        parts.append(fixed_rows(report.table("coefficients"), level))
+    if "components" in report.tables:
+        parts.append(variance_rows(report, level, naming or of_one_response))
+    return in_columns(parts)
+
+
+def in_columns(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """The parts one below the other, in broom's columns."""
     return pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS)
 
 
-def _fixed(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def fixed_rows(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Rows of fixed effects."""
     low, high = table["lower"], table["upper"]
     if level != 0.95:
         df = float(table["df"].iloc[0]) if len(table) else np.inf
@@ -49,13 +57,14 @@ def _fixed(table: pd.DataFrame, level: float) -> pd.DataFrame:
     )
 
 
-def _variances(fit: Fit, level: float) -> pd.DataFrame:
-    table = fit.components
+def variance_rows(report: Report, level: float, naming: Naming) -> pd.DataFrame:
+    """Rows of variance parameters."""
+    table = report.table("components")
     low, high = table["lower"].to_numpy(), table["upper"].to_numpy()
     if level != 0.95:
-        ends = [fit.interval(term, level=level) for term in table["term"]]
+        ends = [report.interval(term, level=level) for term in table["term"]]
         low, high = np.array([end[0] for end in ends]), np.array([end[1] for end in ends])
-    group, names = _of_one_response(table) if "response" not in table else _of_two_responses(table)
+    group, names = naming(table)
     return pd.DataFrame(
         {
             "effect": "ran_pars",
@@ -72,50 +81,15 @@ def _variances(fit: Fit, level: float) -> pd.DataFrame:
     )
 
 
-def _of_one_response(table: pd.DataFrame) -> tuple[Any, Any]:
+def of_one_response(table: pd.DataFrame) -> tuple[Any, Any]:
+    """The residual, and effects that each row has one of."""
     residual = table["term"] == "residual"
     return np.where(residual, "Residual", table["term"]), np.where(residual, "var__Observation", "var__(Intercept)")
 
 
-def _of_two_responses(table: pd.DataFrame) -> tuple[Any, Any]:
-    group = np.where(table["group"] == "residual", "Residual", table["group"])
-    return group, table["name"].map({"variance": "var__", "covariance": "cov__"}) + table["response"]
-
-
-def _correlation(fit: Fit, level: float) -> pd.DataFrame:
-    table = fit.table("correlation")
-    ends = [fit.interval("correlation", level=level)] if level != 0.95 else None
-    both = fit.components.loc[fit.components["name"] == "covariance", "response"].iloc[0]
-    return pd.DataFrame(
-        {
-            "effect": "ran_pars",
-            "group": "genetic",
-            "term": f"cor__{both}",
-            "estimate": table["estimate"].to_numpy(),
-            "std_error": table["se"].to_numpy(),
-            "statistic": np.nan,
-            "df": np.nan,
-            "p_value": np.nan,
-            "conf_low": table["lower"].to_numpy() if ends is None else ends[0][0],
-            "conf_high": table["upper"].to_numpy() if ends is None else ends[0][1],
-        }
-    )
-
-
-def glance(fit: Fit) -> pd.DataFrame:
-    """One row of facts."""
-    facts = fit.report.facts
+def glance_row(facts: Mapping[str, Any]) -> pd.DataFrame:
+    """One row of facts; what a model does not tell is NaN."""
     criterion = "REMLcrit" if facts["criterion"] == "reml" else "deviance"
-    return pd.DataFrame(
-        [
-            {
-                "nobs": facts["n"],
-                "sigma": facts["sigma"],
-                "logLik": facts["log_likelihood"],
-                "AIC": facts["aic"],
-                "BIC": facts["bic"],
-                criterion: facts["deviance"],
-                "df_residual": facts["df_residual"],
-            }
-        ]
-    )
+    columns = {"nobs": "n", "sigma": "sigma", "logLik": "log_likelihood", "AIC": "aic", "BIC": "bic"}
+    row = {name: facts.get(fact, np.nan) for name, fact in columns.items()}
+    return pd.DataFrame([row | {criterion: facts["deviance"], "df_residual": facts.get("df_residual", np.nan)}])

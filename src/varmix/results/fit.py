@@ -11,7 +11,7 @@ import pandas as pd
 
 from varmix.errors import NotAvailableError
 from varmix.iteration import Certificate, Status
-from varmix.results import broom, html, store, text
+from varmix.results import html, store, text
 from varmix.results.report import Report
 from varmix.typing import Vector
 
@@ -19,7 +19,8 @@ from varmix.typing import Vector
 class Fit:
     """A fitted model. Tables are data frames, derived on demand and kept; actions go back to the data.
 
-    Two fits are equal when they report the same; a fit that was saved and loaded equals the one that was saved.
+    Two fits are equal when they report the same, timings apart; a fit that was saved and loaded equals the one that was
+    saved.
     """
 
     def __init__(self, report: Report) -> None:
@@ -166,11 +167,11 @@ class Fit:
 
     def tidy(self, *, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter: effect, group, term, estimate, std_error, statistic, p_value, conf_low, conf_high."""
-        return broom.tidy(self, level)
+        return self.report.tidy(level)
 
     def glance(self) -> pd.DataFrame:
         """One row: nobs, sigma, logLik, AIC, BIC, REMLcrit or deviance, df_residual."""
-        return broom.glance(self)
+        return self.report.glance()
 
     def augment(self) -> pd.DataFrame:
         """One row per row used: the response with fixed, fitted and resid."""
@@ -199,9 +200,9 @@ class Fit:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything that is reported, and what predictions need, as JSON. `varmix.load` reads it back."""
-        store.save(self.report, path)
+        store.save(self, path)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Fit) and store.as_text(self.report) == store.as_text(other.report)
+        return isinstance(other, Fit) and store.as_text(self, timings=False) == store.as_text(other, timings=False)
 
     __hash__ = None  # type: ignore[assignment]

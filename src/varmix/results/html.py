@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 def page(fit: Fit) -> str:
     """Headline, tables, status and certificate; the tables are pandas's own."""
     parts = [f"<p><strong>{escape(text.headline(fit))}</strong></p>"]
-    for name, title in text.TITLES.items():
-        if name in fit.report.tables:
-            table = fit.table(name)
-            body = table.to_html(float_format=lambda value: f"{value:.6g}", na_rep="", border=0)
-            parts.append(f"<p>{escape(title)}</p>{body}")
+    for name, title in fit.report.titles.items():
+        table = fit.table(name)
+        body = table.to_html(float_format=lambda value: f"{value:.6g}", na_rep="", border=0)
+        parts.append(f"<p>{escape(title)}</p>{body}")
     parts.append(f"<p>{escape(text.advice_line(fit))}<br>{escape(text.certificate_line(fit))}</p>")
     parts += [f"<p>Note: {escape(note)}</p>" for note in fit.report.facts.get("warnings", [])]
     return "<div class='varmix-fit'>" + "".join(parts) + "</div>"

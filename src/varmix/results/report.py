@@ -14,9 +14,18 @@ import pandas as pd
 
 from varmix.errors import NotAvailableError
 from varmix.iteration import Certificate, Status
+from varmix.results import broom
 from varmix.typing import Vector
 
 Facts = Mapping[str, Any]
+
+TITLES = {
+    "shares": "Shares",
+    "components": "Variance components",
+    "proportions": "Proportions of variance",
+    "coefficients": "Fixed effects",
+}
+"""What a summary shows unless a model says otherwise."""
 
 
 class Report:
@@ -26,7 +35,12 @@ class Report:
 
     @property
     def facts(self) -> Facts:
-        """What is told in one line each: method, criterion, log-likelihood, rows, ... (JSON values only)."""
+        """What is told in one line each, JSON values only.
+
+        Every model has: model, response, method, criterion, log_likelihood, deviance, n, steps, evaluations, scheme,
+        finished_by. Of use to text and tables where there: advice (in place of the status's own), algebra, warnings,
+        aic, bic, sigma, df_residual.
+        """
         self._refuse("facts")
 
     @property
@@ -48,6 +62,19 @@ class Report:
     def tables(self) -> tuple[str, ...]:
         """Names of the tables that this model has."""
         return ()
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """Tables that a summary shows, in order, with their titles."""
+        return {name: title for name, title in TITLES.items() if name in self.tables}
+
+    def tidy(self, level: float) -> pd.DataFrame:
+        """Parameters in broom.mixed's columns."""
+        return broom.tidy_rows(self, level)
+
+    def glance(self) -> pd.DataFrame:
+        """One row of facts in broom.mixed's columns."""
+        return broom.glance_row(self.facts)
 
     def effects(self, term: str, *, sd: bool) -> pd.DataFrame:
         """Posterior means of the hidden effects of a term."""

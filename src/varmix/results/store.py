@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import FileFormatError, MissingFileError
+from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Status
-from varmix.results.report import Report
 
 if TYPE_CHECKING:
     from varmix.results.fit import Fit
@@ -24,8 +24,12 @@ VERSION = 1
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def as_text(report: Report) -> str:
-    """The JSON of a report."""
+def as_text(fit: Fit, *, timings: bool = True) -> str:
+    """The JSON of a fit; without `timings`, what two runs of the same call agree in."""
+    report = fit.report
+    tables = {name: fit.table(name) for name in report.tables}
+    if not timings:
+        tables = {name: table.drop(columns="seconds", errors="ignore") for name, table in tables.items()}
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -37,17 +41,19 @@ def as_text(report: Report) -> str:
             "on_boundary": list(report.certificate.on_boundary),
         },
         "facts": dict(report.facts),
-        "tables": {name: report.table(name) for name in report.tables},
+        "titles": dict(report.titles),
+        "tables": tables,
+        "tidy": report.tidy(LEVEL),
         "prediction": dict(report.prediction_state()),
     }
     return json.dumps(_encode(document), indent=1, allow_nan=False)
 
 
-def save(report: Report, path: str | PathLike[str]) -> None:
-    """Write a report; the file appears whole or not at all."""
+def save(fit: Fit, path: str | PathLike[str]) -> None:
+    """Write a fit; the file appears whole or not at all."""
     target = Path(path)
     partial = target.with_name(target.name + ".partial")
-    partial.write_text(as_text(report), encoding="utf-8")
+    partial.write_text(as_text(fit), encoding="utf-8")
     partial.replace(target)
 
 
@@ -87,7 +93,9 @@ def load(path: str | PathLike[str]) -> Fit:
                     on_boundary=tuple(certificate["on_boundary"]),
                 ),
                 facts=decoded["facts"],
+                titles=decoded["titles"],
                 tables=decoded["tables"],
+                tidy=decoded["tidy"],
                 prediction=decoded["prediction"],
             )
         )
@@ -97,10 +105,12 @@ def load(path: str | PathLike[str]) -> Fit:
 
 def _check_parts(decoded: Mapping[str, Any]) -> None:
     """Raise TypeError for parts that are not what a report holds."""
-    for part in ("facts", "tables", "prediction"):
+    for part in ("facts", "titles", "tables", "prediction"):
         if not isinstance(decoded[part], dict):
             raise TypeError(f"'{part}' is not an object")
-    for name, table in decoded["tables"].items():
+    if not set(decoded["titles"]) <= set(decoded["tables"]):
+        raise TypeError("a title has no table")
+    for name, table in {**decoded["tables"], "tidy": decoded["tidy"]}.items():
         if not isinstance(table, pd.DataFrame):
             raise TypeError(f"table '{name}' is not a table")
 

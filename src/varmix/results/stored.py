@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+import numpy as np
 import pandas as pd
 
 from varmix.errors import NotAvailableError
+from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Status
 from varmix.results.report import Facts, Report
-from varmix.results.variance_components.saved import effects_of, predict_saved
 from varmix.typing import Vector
+
+RESTORERS = {"variance_components": "varmix.results.variance_components.saved"}
+"""Per kind of model, the module with `effects_of(state, term)` and `predict_saved(state, new, options)`."""
 
 
 class StoredReport(Report):
@@ -24,14 +29,18 @@ class StoredReport(Report):
         status: Status,
         certificate: Certificate,
         facts: Facts,
+        titles: Mapping[str, str],
         tables: Mapping[str, pd.DataFrame],
+        tidy: pd.DataFrame,
         prediction: Mapping[str, Any],
     ) -> None:
         self.kind = kind
         self._status = status
         self._certificate = certificate
         self._facts = facts
+        self._titles = titles
         self._tables = tables
+        self._tidy = tidy
         self._prediction = prediction
 
     @property
@@ -60,15 +69,33 @@ class StoredReport(Report):
             self._refuse(name)
         return self._tables[name]
 
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """As saved."""
+        return self._titles
+
+    def tidy(self, level: float) -> pd.DataFrame:
+        """As saved, at the level of the tables."""
+        if level != LEVEL:
+            self._refuse(f"intervals of level {level}")
+        return self._tidy.copy()
+
     def effects(self, term: str, *, sd: bool) -> pd.DataFrame:
         """Posterior means as saved."""
         if sd:
             self._refuse("standard deviations of effects")
-        return effects_of(self._prediction, term)
+        return self._restorer.effects_of(self._prediction, term)
 
     def predict(self, new: Any, **options: Any) -> Vector:
         """Expected responses of new rows, as the fit would have given them."""
-        return predict_saved(self._prediction, new, options)
+        return np.asarray(self._restorer.predict_saved(self._prediction, new, options))
+
+    @property
+    def _restorer(self) -> Any:
+        """What knows the saved state of a kind of model."""
+        if self.kind not in RESTORERS:
+            raise NotAvailableError(f"A saved fit of kind '{self.kind}' keeps no predictions. Fit again.")
+        return importlib.import_module(RESTORERS[self.kind])
 
     def prediction_state(self) -> Mapping[str, Any]:
         """As saved."""

@@ -8,28 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from varmix.iteration import Status
+
 if TYPE_CHECKING:
     from varmix.results.fit import Fit
 
 WIDTH = 100
-TITLES = {
-    "correlation": "Genetic correlation",
-    "components": "Variance components",
-    "proportions": "Proportions of variance",
-    "coefficients": "Fixed effects",
-    "shares": "Shares",
-    "intercepts": "Intercepts of the products of z scores",
-    "jackknife": "Standard errors without each block of variants",
-}
 
 
 def summary(fit: Fit) -> str:
     """Headline, status with advice, certificate, tables, and what was dropped."""
     facts = fit.report.facts
     lines = [headline(fit), ""]
-    for name, title in TITLES.items():
-        if name in fit.report.tables:
-            lines += [title, textwrap.indent(as_text(fit.table(name)), "  "), ""]
+    for name, title in fit.report.titles.items():
+        lines += [title, textwrap.indent(as_text(fit.table(name)), "  "), ""]
     lines += textwrap.wrap(advice_line(fit), WIDTH)
     lines += textwrap.wrap(certificate_line(fit), WIDTH)
     lines += [f"Algebra: {facts['algebra']}."] if "algebra" in facts else []
@@ -56,7 +48,7 @@ def advice_line(fit: Fit) -> str:
 def certificate_line(fit: Fit) -> str:
     """How far from the optimum the fit ended, and after how many steps."""
     facts, certificate = fit.report.facts, fit.certificate
-    if not math.isfinite(certificate.newton_decrement):
+    if fit.status in (Status.CLOSED_FORM, Status.OUTSIDE_CONE):
         return "Solved in closed form."
     finished = ""
     if facts["finished_by"] != facts["scheme"]:

@@ -87,12 +87,12 @@ class Climb:
         return outcome
 
     def run_inside(self, pieces: Sequence[Piece], start: VarianceParams) -> Outcome[Any, Any]:
-        """As `run`; where Newton's long steps leave for an unbounded edge, MM's short ones look for a maximum
-        inside."""
+        """As `run`; where long steps leave for an unbounded edge, MM's short ones look for a maximum inside."""
         outcome = self.run(pieces, start)
-        if outcome.status is not Status.UNBOUNDED or self.scheme != "newton":
+        plain = self.scheme == "mm" and self.accelerate == "none"
+        if outcome.status is not Status.UNBOUNDED or plain or not self.polish:
             return outcome
-        slower = replace(self, scheme="mm", polish=True).run(pieces, start)
+        slower = replace(self, scheme="mm", accelerate="none").run(pieces, start)
         return slower if slower.status.arrived else outcome
 
     def _backtracking(self) -> Backtracking:
@@ -114,7 +114,7 @@ def good_start(piece: Piece) -> VarianceParams:
         return equal_start(piece)
     scheme = EM(criterion="reml")
     candidates = [_shares(piece, np.array([share, 1.0 - share])) for share in HERITABILITY_GRID]
-    return max(candidates, key=lambda params: scheme.objective(scheme.summarise(params, piece)))
+    return max(candidates, key=lambda params: scheme.objective(params, scheme.summarise(params, piece)))
 
 
 def random_start(piece: Piece, rng: np.random.Generator) -> VarianceParams:

@@ -55,6 +55,8 @@ class MomentTotals:
     weight: Vector
     blocks: tuple[BlockSums, ...]
     freedom: int
+    per_probe: Array
+    """Unbiased samples of D, shape (K, K, B): their mean is the estimate [MOM-4]."""
 
     @classmethod
     def collect(cls, probes: Probes, sums: PassSums) -> MomentTotals:
@@ -67,16 +69,19 @@ class MomentTotals:
             trace[part] += block.trace
             weight[part] += block.weight
             quadratic[part] += block.quadratic
+        images = tuple(sums.images[k][:, :count] for k in range(kinds))
+        freedom = probes.basis.shape[0] - probes.basis.shape[1]
         return cls(
             signs=probes.signs,
             responses=probes.responses,
-            images=tuple(sums.images[k][:, :count] for k in range(kinds)),
+            images=images,
             response_parts=tuple(sums.images[k][:, count:] for k in range(kinds)),
             trace=trace,
             quadratic=quadratic,
             weight=weight,
             blocks=sums.blocks,
-            freedom=probes.basis.shape[0] - probes.basis.shape[1],
+            freedom=freedom,
+            per_probe=_centred_products(probes.signs, images, trace / freedom),
         )
 
     def joined(self, probes: Probes, sums: PassSums) -> MomentTotals:
@@ -96,6 +101,7 @@ class MomentTotals:
             signs=np.concatenate([self.signs, fresh.signs], axis=1),
             images=tuple(np.concatenate(pair, axis=1) for pair in pairs),
             blocks=blocks,
+            per_probe=np.concatenate([self.per_probe, fresh.per_probe], axis=-1),
         )
 
     @property
@@ -123,15 +129,9 @@ class MomentTotals:
         """`<V, S_k>` per probe, shape (K, B)."""
         return np.stack([np.einsum("ij,ij->j", self.signs, image) for image in self.images])
 
-    def per_probe(self) -> Array:
-        """Unbiased samples of D, shape (K, K, B): their mean is the estimate [MOM-4]."""
-        centre = self.trace / self.freedom
-        deviations = [image - kbar * self.signs for image, kbar in zip(self.images, centre, strict=True)]
-        return np.array([[np.einsum("ij,ij->j", left, right) for right in deviations] for left in deviations])
-
     def solve(self) -> CentredSolution:
         """Estimates of every response."""
-        D = self.per_probe().mean(axis=-1)
+        D = self.per_probe.mean(axis=-1)
         return solve_centred(D, self.trace, self.quadratic, self.squares, self.freedom)
 
     def equations(self, D: Square) -> Square:
@@ -142,9 +142,16 @@ class MomentTotals:
         S[-1, -1] = self.freedom
         return S
 
-    def monte_carlo(self, values: Vector, D: Square) -> Square:
+    def monte_carlo(self, values: Vector) -> Square:
         """Covariance of the estimates over draws of the probes, shape (K + 1, K + 1): `s` moves by `-D^-1 dD s`."""
-        deviations = self.per_probe() - D[..., None]
+        D = self.per_probe.mean(axis=-1)
+        deviations = self.per_probe - D[..., None]
         moves = -np.linalg.solve(D, np.einsum("klb,l->kb", deviations, values[:-1]))
         moves = np.vstack([moves, -(self.trace @ moves) / self.freedom])
         return np.asarray(moves @ moves.T / (self.probes * (self.probes - 1)))
+
+
+def _centred_products(signs: Matrix, images: tuple[Matrix, ...], centre: Vector) -> Array:
+    """`<S_k - kbar_k V, S_l - kbar_l V>` per probe, shape (K, K, B)."""
+    deviations = [image - kbar * signs for image, kbar in zip(images, centre, strict=True)]
+    return np.array([[np.einsum("ij,ij->j", left, right) for right in deviations] for left in deviations])

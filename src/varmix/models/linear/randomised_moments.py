@@ -53,8 +53,9 @@ class RandomisedMoments:
     `estimates` has shape (T, K + 1), unconstrained. `covariance` (T, K + 1, K + 1) is the approximate sandwich (effects
     drawn anew, genotypes fixed), `monte_carlo` (same shape) what the random probes add to it, and `share` (T, K + 1)
     the part monte_carlo / (monte_carlo + covariance) of each variance. `jackknife` also counts which variants carry the
-    effects; None when not asked for. `fragility` (K,) is D_kk / (n - c), the variance of the kernel's eigenvalues: far
-    above 1, the sample is structured and the estimates hang on a few directions [MOM-7]; the caller warns.
+    effects; None when not asked for. `fragility` (K,) is D_kk / ((n - c) kbar_k^2), the variance of the kernel's
+    eigenvalues in units of their mean: far above 1, the sample is structured and the estimates hang on a few directions
+    [MOM-7]; the caller warns.
     `traces` are tr(M K_k), exact, shape (K,). `equations` (K + 1, K + 1) and `quadratics` (T, K + 1) are S and q.
     """
 
@@ -158,7 +159,7 @@ def _result(totals: MomentTotals, sums: ResponseSums, jackknife: Jackknife | Non
         residual = images[:, t].T @ images[:, t]
         spread = 2.0 * (np.einsum("m,mkl->kl", plug[:-1], sums.values[t]) + plug[-1] * residual)
         covariance.append(sandwich_covariance(equations, spread))
-        noise.append(totals.monte_carlo(values, D))
+        noise.append(totals.monte_carlo(values))
     analytic, random = np.array(covariance), np.array(noise)
     own, added = np.diagonal(analytic, axis1=1, axis2=2), np.diagonal(random, axis1=1, axis2=2)
     return RandomisedMoments(
@@ -169,7 +170,7 @@ def _result(totals: MomentTotals, sums: ResponseSums, jackknife: Jackknife | Non
         covariance=analytic,
         monte_carlo=random,
         share=added / np.maximum(own + added, np.finfo(float).tiny),
-        fragility=D.diagonal() / totals.freedom,
+        fragility=D.diagonal() * totals.freedom / totals.trace**2,
         probes=totals.probes,
         degrees_of_freedom=totals.freedom,
         jackknife=jackknife,

@@ -33,7 +33,7 @@ class RestrictedNewton:
         """Statistics of theta."""
         return summarise_linear(piece, self.variances(params), self.criterion)
 
-    def objective(self, stats: LinearStats, /) -> float:
+    def objective(self, params: VarianceParams, stats: LinearStats, /) -> float:
         """The (restricted) log-likelihood."""
         return stats.log_likelihood
 

@@ -34,7 +34,7 @@ class LinearScheme:
         """Statistics of one piece."""
         return summarise_linear(piece, params.values, self.criterion)
 
-    def objective(self, stats: LinearStats, /) -> float:
+    def objective(self, params: VarianceParams, stats: LinearStats, /) -> float:
         """The (restricted) log-likelihood."""
         return stats.log_likelihood
 

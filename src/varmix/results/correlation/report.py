@@ -18,6 +18,7 @@ from varmix.models.linear.correlation.estimates import EDGE, GeneticCorrelation
 from varmix.models.linear.correlation.interval import profile_interval
 from varmix.models.linear.correlation.likelihood import PairParams, PairStats
 from varmix.results.correlation.advice import advice_on
+from varmix.results.correlation.broom import correlation_titles, tidy_correlation
 from varmix.results.correlation.coefficients import coefficients_table
 from varmix.results.correlation.responses import CORRELATION, PairedResponses
 from varmix.results.correlation.tables import components_table, correlation_table
@@ -101,6 +102,15 @@ class CorrelationReport(Report):
         dense = f"dense, of order {self.responses.pair.rows:,}"
         left = self.found.without_block
         return dense if left is None else f"{dense}; jackknife over {len(left)} blocks of variants"
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The correlation first, what stands behind it last."""
+        return correlation_titles(super().titles, self.tables)
+
+    def tidy(self, level: float) -> pd.DataFrame:
+        """Parameters in broom.mixed's columns."""
+        return tidy_correlation(self, level)
 
     @property
     def tables(self) -> tuple[str, ...]:

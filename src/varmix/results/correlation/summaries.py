@@ -13,6 +13,7 @@ from varmix.inference.wald import LEVEL, wald_interval
 from varmix.iteration import Certificate, Status
 from varmix.models.linear.correlation.summary import SummaryCorrelation
 from varmix.results.correlation.advice import moment_advice
+from varmix.results.correlation.broom import correlation_titles, tidy_correlation
 from varmix.results.correlation.responses import CORRELATION, KINDS, TERMS
 from varmix.results.correlation.tables import correlation_table
 from varmix.results.report import Facts, Report
@@ -72,6 +73,15 @@ class SummaryCorrelationReport(Report):
             "algebra": f"sums over variants; jackknife over {len(self.found.without_block)} blocks of them",
             "advice": moment_advice(self.found.rho, outside=outside) or self.status.advice,
         }
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The correlation first, what stands behind it last."""
+        return correlation_titles(super().titles, self.tables)
+
+    def tidy(self, level: float) -> pd.DataFrame:
+        """Parameters in broom.mixed's columns."""
+        return tidy_correlation(self, level)
 
     @property
     def tables(self) -> tuple[str, ...]:

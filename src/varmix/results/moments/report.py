@@ -18,6 +18,7 @@ from varmix.inference.wald import LEVEL, wald_interval, wald_test
 from varmix.iteration import Certificate, Status
 from varmix.models.linear.model import RESIDUAL
 from varmix.results.report import Facts, Report
+from varmix.results.variance_components.advice import advice_on
 from varmix.typing import Square, Vector
 
 
@@ -71,6 +72,7 @@ class MomentsReport(Report):
         projected = estimates.projected * estimates.unit * estimates.unit
         return {
             "model": "variance components",
+            "advice": advice_on(self.status),
             "response": self.design.response_names[0],
             "method": "moments",
             "criterion": "moments",

@@ -128,7 +128,7 @@ class HeldNewton:
         """Statistics of one pair."""
         return summarise_pair(piece, params.values)
 
-    def objective(self, stats: PairStats, /) -> float:
+    def objective(self, params: HeldParams, stats: PairStats, /) -> float:
         """The (restricted) log-likelihood."""
         return stats.log_likelihood
 

@@ -18,7 +18,7 @@ class PairScheme:
         """Statistics of one pair of cohorts."""
         return summarise_pair(piece, params.values)
 
-    def objective(self, stats: PairStats, /) -> float:
+    def objective(self, params: PairParams, stats: PairStats, /) -> float:
         """The (restricted) log-likelihood."""
         return stats.log_likelihood
 
