@@ -131,3 +131,15 @@ def test_the_approximate_covariance_of_moments_is_unbiased() -> None:
     error = np.std(draws, axis=0) / np.sqrt(len(draws))
     # Three distinct entries within four standard errors: p = 2e-4.
     assert (np.abs(np.mean(draws, axis=0) - exact) < 4.0 * error).all()
+
+
+@pytest.mark.parametrize("variances", [(0.7, -0.2), (-0.1, 0.9)])
+def test_a_negative_estimate_counts_as_zero_in_the_covariance_behind_the_errors(variances: tuple[float, float]) -> None:
+    rng = np.random.default_rng(4)
+    structure = build_structure(np.ones((50, 1)), Kernels(designs=[standardise(rng.standard_normal((50, 80)))]))
+    piece, _ = structure.piece(rng.standard_normal(50))
+    equations, at = summarise_moments(piece).equations, np.array(variances)
+    for covariance_of in (exact_covariance, approximate_covariance):
+        found = covariance_of(piece, at, equations)
+        np.testing.assert_array_equal(found, covariance_of(piece, np.maximum(at, 0.0), equations))
+        assert np.linalg.eigvalsh(found)[0] >= -1e-12 * np.trace(found)  # rounding of a sum of squares

@@ -266,3 +266,23 @@ def test_bad_input_is_refused_by_name(sample: Sample) -> None:
     y[3] = np.nan
     with pytest.raises(NotFiniteError, match="row 3"):
         randomised_moments(y, sample.Z, [design], rng=rng)
+
+
+def test_the_diagnostic_has_no_units(sample: Sample) -> None:
+    raw = [standardise(X, scaling="none") for X in sample.X]
+    dense = np.cov(np.random.default_rng(5).standard_normal((len(sample.y), 400)))
+    M, freedom = projector(sample.Z), sample.Z.shape[0] - sample.Z.shape[1]
+    basis = np.linalg.svd(M)[0][:, :freedom]
+    kernels = [design.array() @ design.array().T for design in raw] + [dense]
+    spectra = [np.linalg.eigvalsh(basis.T @ K @ basis) for K in kernels]
+    fit = randomised_moments(
+        sample.y[:, 0], sample.Z, raw, kernels=[dense], probes=400, rng=np.random.default_rng(3), jackknife=False
+    )
+    exact = [float(spectrum.var() / spectrum.mean() ** 2) for spectrum in spectra]
+    # Four hundred probes leave about 1 % on a squared norm.
+    np.testing.assert_allclose(fit.fragility, exact, rtol=0.05)
+    hundredfold = [100.0 * dense]
+    larger = randomised_moments(
+        sample.y[:, 0], sample.Z, raw, kernels=hundredfold, probes=400, rng=np.random.default_rng(3), jackknife=False
+    )
+    np.testing.assert_allclose(larger.fragility, fit.fragility, rtol=ROUNDING)
