@@ -4,62 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import array_api_strict
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from many_responses import dense_log_likelihood, simulate
 from scipy.optimize import minimize_scalar
 
 from varmix.api.many import variance_components_many
-from varmix.errors import (
-    AlignmentError,
-    KernelError,
-    NotAvailableError,
-    NotFiniteError,
-    NotIdentifiedError,
-    OptionError,
-    ShapeError,
-)
 from varmix.genotype import standardise
 from varmix.iteration import Status
 from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.batch import Unfitted, fit_batch
 from varmix.models.linear.batch import fit as fit_module
-from varmix.models.linear.batch.sums import (
-    SpectrumArrays,
-    fixed_sums,
-    grid_sums,
-    log_determinants,
-    share_sums,
-)
-from varmix.models.linear.climb import Climb, good_start
+from varmix.models.linear.climb import Climb
 from varmix.models.linear.fixed_block import fixed_effects
+from varmix.models.linear.starting import good_start
 
 CRITERIA = ("reml", "ml")
-
-
-def simulate(rng: np.random.Generator, n: int, p: int, c: int, r: int) -> tuple[Any, Any, Any]:
-    """Give X (n x p), Z (n x c, intercept first) and r responses with shares of variance over the whole range."""
-    X = rng.standard_normal((n, p)) * np.exp(rng.normal(0.0, 0.5, p))
-    Z = np.column_stack([np.ones(n), rng.standard_normal((n, c - 1))])
-    share = rng.uniform(0.0, 0.95, r) * (rng.uniform(size=r) > 0.2)
-    genetic = (X - X.mean(0)) / X.std(0) / np.sqrt(p) @ rng.standard_normal((p, r))
-    Y = genetic * np.sqrt(share) + rng.standard_normal((n, r)) * np.sqrt(1.0 - share) + Z @ rng.normal(0.0, 2.0, (c, r))
-    return X, Z, Y
-
-
-def dense_log_likelihood(y: Any, Z: Any, V: Any, criterion: str) -> float:
-    """Evaluate [VC-2] with dense matrices."""
-    n, c = Z.shape
-    solved = np.linalg.solve(V, np.column_stack([Z, y]))
-    inner = Z.T @ solved[:, :c]
-    r = y - Z @ np.linalg.solve(inner, Z.T @ solved[:, c])
-    value = np.linalg.slogdet(V)[1] + r @ np.linalg.solve(V, r)
-    if criterion == "ml":
-        return float(-0.5 * (n * np.log(2 * np.pi) + value))
-    return float(-0.5 * ((n - c) * np.log(2 * np.pi) + value + np.linalg.slogdet(inner)[1]))
 
 
 @given(
@@ -154,92 +116,10 @@ def test_the_scale_of_a_response_or_a_kernel_changes_nothing_else(scale: float) 
     np.testing.assert_allclose(tiny.log_likelihood, ordinary.log_likelihood, rtol=1e-11)
 
 
-def test_the_sums_run_on_any_array_namespace() -> None:
-    rng = np.random.default_rng(5)
-    Y, loadings, counts = rng.standard_normal((7, 9)), rng.standard_normal((9, 2)), np.append(np.ones(8), 4.0)
-    eigenvalues, other = np.append(rng.gamma(1.0, 1.0, 8), 0.0), rng.gamma(1.0, 1.0, 11)
-    h = rng.uniform(0.0, 0.9, 7)
-    wrap = array_api_strict.asarray
-    for shared in (True, False):
-        parts = (eigenvalues, counts, eigenvalues, counts) if shared else (eigenvalues, counts, other, np.ones(11))
-        plain, strict = SpectrumArrays(*parts, shared), SpectrumArrays(*map(wrap, parts), shared)
-        for function in (share_sums, grid_sums):
-            mine = function(Y**2, plain, h, 1.0 - h)
-            theirs = function(wrap(Y**2), strict, wrap(h), wrap(1.0 - h))
-            for left, right in zip(mine, theirs, strict=True):
-                np.testing.assert_allclose(left, np.asarray(right), rtol=1e-13)  # the order of a sum
-        np.testing.assert_allclose(
-            log_determinants(plain, h, 1.0 - h),
-            np.asarray(log_determinants(strict, wrap(h), wrap(1.0 - h))),
-            rtol=1e-12,
-        )
-        left = fixed_sums(Y, plain, loadings, h, 1.0 - h)
-        right = fixed_sums(wrap(Y), strict, wrap(loadings), wrap(h), wrap(1.0 - h))
-        for mine, theirs in zip(left, right, strict=True):
-            np.testing.assert_allclose(mine, np.asarray(theirs), rtol=1e-12, atol=1e-14)
-
-
-def test_sums_are_derivatives() -> None:
-    rng = np.random.default_rng(6)
-    w, eigenvalues, counts = rng.chisquare(1, (1, 8)), rng.gamma(1.0, 1.0, 8), np.ones(8)
-    arrays, h, step = SpectrumArrays(eigenvalues, counts, eigenvalues, counts, True), np.array([0.4]), 1e-5
-    here, after, before = (share_sums(w, arrays, h + d, 1.0 - h - d) for d in (0.0, step, -step))
-    # Central differences: error step^2 times a third derivative of order 100.
-    assert here.first == pytest.approx(-(after.quadratic - before.quadratic) / (2 * step), rel=1e-6)
-    assert here.second == pytest.approx(-(after.first - before.first) / (4 * step), rel=1e-6)
-    assert here.bend == pytest.approx(-(after.slope - before.slope) / (2 * step), rel=1e-6)
-
-
-@pytest.mark.parametrize("p", [12, 100])
-def test_a_missing_value_removes_its_row_for_that_response_only(p: int) -> None:
-    rng = np.random.default_rng(7)
-    X, Z, Y = simulate(rng, 60, p, 3, 9)
-    holes = Y.copy()
-    holes[:5, 1] = holes[:5, 4] = np.nan
-    holes[rng.permutation(60)[:20], 6] = np.nan
-    table = variance_components_many(holes, designs=X, covariates=Z[:, 1:])
-    S = (X - X.mean(0)) / X.std(0) / np.sqrt(p)
-    assert table.rows.tolist() == [60, 55, 60, 60, 55, 60, 40, 60, 60]
-    for j in range(9):
-        rows = ~np.isnan(holes[:, j])
-        alone = variance_components_many(
-            holes[rows, j], kernels=S[rows] @ S[rows].T, covariates=Z[rows, 1:], criterion="reml"
-        )
-        columns = ["s_kernel", "s_residual", "log_likelihood", "se_kernel", "proportion", "fixed_z2", "se_fixed_z2"]
-        # The kernel is summed in another order.
-        np.testing.assert_allclose(
-            table.iloc[j][columns].astype(float), alone.iloc[0][columns].astype(float), rtol=1e-7, atol=1e-10
-        )
-
-
-def test_responses_without_an_estimate_are_rows_of_nan_that_say_why() -> None:
-    X, _, Y = simulate(np.random.default_rng(8), 30, 40, 1, 5)
-    Y[:, 1] = np.nan
-    Y[2:, 2] = np.nan
-    Y[:, 3] = 1e6 / 3
-    Y[:, 4] = 0.0
-    table = variance_components_many(Y, designs=X)
-    assert table.status.tolist()[1:] == ["ALL_MISSING", "TOO_FEW_ROWS", "CONSTANT", "CONSTANT"]
-    assert table.iloc[1:][["s_kernel", "s_residual", "log_likelihood", "lr_p", "proportion"]].isna().all(axis=None)
-    assert np.isfinite(table.s_kernel.iloc[0])
-    assert all(Unfitted[name].advice for name in table.status[1:])
-
-
 def test_a_kernel_like_the_residual_is_not_identified() -> None:
     Y = np.random.default_rng(9).standard_normal((20, 3))
     for K in (np.eye(20), np.zeros((20, 20)), np.ones((20, 20))):
         assert set(variance_components_many(Y, kernels=K).status) == {"NOT_IDENTIFIED"}
-
-
-def test_a_kernel_can_vanish_for_one_pattern_of_rows_alone() -> None:
-    rng = np.random.default_rng(20)
-    group = np.repeat([0, 1], 10)
-    Y = rng.standard_normal((20, 3)) + 2.0 * group[:, None]
-    Y[group == 0, 1] = np.nan  # one group is left, and the intercept spans its kernel of ones
-    table = variance_components_many(Y, kernels=(group[:, None] == group).astype(float))
-    assert table.status.tolist()[1] == "NOT_IDENTIFIED"
-    assert table.s_kernel.notna().tolist() == [True, False, True]
-    assert table.rows.tolist() == [20, 10, 20]
 
 
 def test_a_likelihood_without_bound_is_not_reported_as_an_estimate() -> None:
@@ -336,52 +216,6 @@ def test_the_test_of_no_kernel_holds_its_level_and_the_shares_are_recovered() ->
     assert table.s_residual.std() == pytest.approx(table.se_residual.mean(), rel=0.1)
 
 
-def test_random_intercepts_agree_with_statsmodels() -> None:
-    statsmodels = pytest.importorskip("statsmodels.regression.mixed_linear_model")
-    rng = np.random.default_rng(15)
-    group = np.repeat(np.arange(12), rng.integers(3, 9, 12))
-    X, n = np.eye(12)[group], group.size
-    Z = np.column_stack([np.ones(n), rng.standard_normal(n)])
-    Y = X @ rng.standard_normal((12, 4)) + rng.standard_normal((n, 4)) + Z @ np.array([[1.0], [2.0]])
-    for criterion in CRITERIA:
-        table = variance_components_many(
-            Y,
-            designs=X,
-            covariates=Z[:, 1:],
-            scaling="none",
-            criterion=criterion,  # type: ignore[arg-type]
-        )
-        for j in range(4):
-            model = statsmodels.MixedLM(Y[:, j], Z, groups=group)
-            theirs = model.fit(reml=criterion == "reml", method="bfgs", gtol=1e-8)
-            row = table.iloc[j]
-            # statsmodels' optimiser stops at relative changes of the objective of 1e-9 or so: 1e-4 in the variances.
-            assert row.s_kernel == pytest.approx(float(theirs.cov_re[0, 0]), rel=2e-3)
-            assert row.s_residual == pytest.approx(theirs.scale, rel=2e-3)
-            assert row.fixed_z1 == pytest.approx(theirs.fe_params[1], rel=1e-4)
-            assert row.log_likelihood >= theirs.llf - 1e-7
-            assert row.log_likelihood == pytest.approx(theirs.llf, abs=1e-5)
-
-
-def test_reml_agrees_with_glimix_core() -> None:
-    lmm = pytest.importorskip("glimix_core.lmm")
-    economic_qs = pytest.importorskip("numpy_sugar.linalg").economic_qs
-    X, Z, Y = simulate(np.random.default_rng(21), 60, 90, 3, 8)
-    K = X @ X.T / 90
-    table = variance_components_many(Y, kernels=K, covariates=Z[:, 1:])
-    decomposition = economic_qs(K)
-    for j, row in enumerate(table.itertuples()):
-        theirs = lmm.LMM(Y[:, j], Z, decomposition, restricted=True)
-        theirs.fit(verbose=False)
-        # glimix-core 3.1 leaves 1/2 log|Z'Z| out, and its search over a logistic share ends at 1e-6 or so in it, and
-        # never at 0: the log-likelihood is flat at the optimum and linear at the boundary.
-        constant = 0.5 * np.linalg.slogdet(Z.T @ Z)[1]
-        assert row.log_likelihood + constant == pytest.approx(theirs.lml(), abs=1e-6)
-        assert row.s_kernel == pytest.approx(theirs.v0, rel=1e-3, abs=1e-4)
-        assert row.s_residual == pytest.approx(theirs.v1, rel=1e-3)
-        assert row.fixed_z1 == pytest.approx(theirs.beta[1], rel=1e-3)
-
-
 def test_several_kernels_are_fitted_one_by_one_on_one_structure() -> None:
     rng = np.random.default_rng(16)
     X, Z, Y = simulate(rng, 50, 30, 2, 3)
@@ -397,39 +231,3 @@ def test_several_kernels_are_fitted_one_by_one_on_one_structure() -> None:
         assert 0.0 <= table.proportion_a.iloc[j] + table.proportion_b.iloc[j] <= 1.0
         assert table.lr_statistic.iloc[j] >= 0.0
     assert table.lr_p.isna().all()
-
-
-def test_names_come_from_the_table() -> None:
-    X, Z, Y = simulate(np.random.default_rng(17), 25, 10, 2, 3)
-    frame = pd.DataFrame(Y, columns=["a", "b", "c"])
-    table = variance_components_many(frame, designs=X, covariates=pd.DataFrame({"age": Z[:, 1]}))
-    assert table.index.tolist() == ["a", "b", "c"]
-    assert {"fixed_(Intercept)", "fixed_age", "se_fixed_age"} <= set(table.columns)
-    assert variance_components_many(Y, designs=X, intercept=False).filter(like="fixed").empty
-
-
-def test_bad_input_is_refused_with_what_to_do() -> None:
-    rng = np.random.default_rng(18)
-    Y, X = rng.standard_normal((20, 2)), rng.standard_normal((20, 5))
-    infinite = Y.copy()
-    infinite[3, 1] = np.inf
-    cases: list[tuple[type[Exception], dict[str, Any]]] = [
-        (OptionError, {}),
-        (OptionError, {"designs": X, "criterion": "bayes"}),
-        (OptionError, {"designs": {"a": X}, "kernels": {"a": np.eye(20)}}),
-        (AlignmentError, {"designs": X[:10]}),
-        (AlignmentError, {"kernels": np.eye(19)}),
-        (ShapeError, {"kernels": X}),
-        (KernelError, {"kernels": rng.standard_normal((20, 20))}),
-        (AlignmentError, {"designs": X, "covariates": np.ones(7)}),
-        (NotFiniteError, {"designs": X, "covariates": np.full(20, np.nan)}),
-        (NotIdentifiedError, {"designs": X, "covariates": rng.standard_normal((20, 19))}),
-        (ShapeError, {"designs": X, "names": ["one"]}),
-    ]
-    for error, options in cases:
-        with pytest.raises(error, match=r"\."):
-            variance_components_many(Y, **options)
-    with pytest.raises(NotFiniteError, match="row 3"):
-        variance_components_many(infinite, designs=X)
-    with pytest.raises(NotAvailableError, match="eigenvectors=True"):
-        fit_batch(build_structure(np.ones((20, 1)), Kernels(designs=[standardise(X)])), Y)

@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
-from varmix.formula.arrays import covariate_array, response_array
-from varmix.genotype import RelationshipMatrix, Scaling, StandardisedDesign, as_source, standardise
-from varmix.linalg.symmetric import check_symmetric
+from varmix.api.inputs import Inputs, given_ids, join_sources, split_ids
+from varmix.errors import OptionError, ShapeError
+from varmix.formula import design_from_arrays
+from varmix.formula.arrays import response_array
+from varmix.genotype import Reference, Scaling
 from varmix.models.linear.batch import SharedKernels, batch_table, fit_patterns
 from varmix.models.linear.statistics import Criterion
-from varmix.typing import Matrix, Square
-
-INTERCEPT = "(Intercept)"
+from varmix.typing import Matrix, Tick
 
 
 def variance_components_many(
     Y: Any,
+    *,
     designs: Any = None,
     kernels: Any = None,
     covariates: Any = None,
     criterion: Criterion = "reml",
     scaling: Scaling = "sample",
-    names: Sequence[Hashable] | None = None,
+    reference: Reference = "used",
+    sample_ids: Any = None,
     intercept: bool = True,
+    on_missing: str | None = None,
+    names: Sequence[Hashable] | None = None,
+    tick: Tick | None = None,
 ) -> pd.DataFrame:
     """Fit `y ~ N(Zw, s K + s_e I)` to every column of Y (n x r array or data frame), a row of the result each [VC-7].
 
     One kernel: it is diagonalised once, and all responses are fitted as one batch, each to its global optimum over the
     proportion of variance [VC-5]. Several kernels share one structure, but the responses are then fitted one after
-    another, at the price of as many single fits. NaN marks a missing value: responses are grouped by their missing
-    rows, and each group has its own reduction of the kernel restricted to its rows, so that many different patterns
-    cost one reduction each. Designs (n x p) and kernels (n x n) are one array or a dict of them by name; designs are
-    standardised over all rows, whatever is missing in Y. Rows of Y, designs, kernels and covariates (n x c, numeric)
-    are in one order. A covariate that depends on earlier ones has NaN as its effect.
+    another, at the price of as many single fits. NaN in Y marks a missing value, which is never filled in: its row
+    counts for the other responses only.
+
+    Designs (n x p; standardised over all rows used by any response, unless they are StandardisedDesigns already) and
+    kernels (n x n) are one object or a dict of them by name. They are joined with Y as in `variance_components`: by
+    sample id where both sides have ids (`sample_ids`, columns FID and IID of Y, or levels of its index with these
+    names), else by position; so a source with ids goes by position when Y has none. Covariates (n x c) have the rows
+    of Y; in a data frame, text columns become factors. A missing covariate is an error, or with on_missing="drop" (the
+    default where something is joined by id) its row is dropped. A covariate that depends on others is dropped with a
+    warning; where this is so only among the rows of some responses, its effect is NaN for them. `tick` gets the
+    columns read from designs.
 
     ML has no global maximum where the kernel is singular in the direction of a covariate, as a centred design of n or
     more columns is in the intercept's: the best maximum inside is reported then, or `UNBOUNDED` when there is
@@ -50,74 +61,89 @@ def variance_components_many(
     name of `Status`, or of `Unfitted` for a row of NaN) and `rows` used. Several kernels go by their names. At a
     variance of 0 its standard error is that of an interior estimate: use the test.
 
-    Raises ShapeError, DataError, NotFiniteError (an infinity; a covariate with NaN), AlignmentError (numbers of rows
-    that differ), OptionError, KernelError, NotIdentifiedError (no more rows than fixed effects).
+    Raises ShapeError (numbers of rows that differ), DataError (no row left, fewer rows than fixed effects),
+    NotFiniteError (an infinity; a covariate with NaN), AlignmentError (nobody shared), OptionError, KernelError.
     """
     if criterion not in get_args(Criterion):
         raise OptionError(f"criterion={criterion!r} is not known. Use 'reml' or 'ml'.")
+    gathered = gather_many(
+        Y,
+        designs=designs,
+        kernels=kernels,
+        covariates=covariates,
+        scaling=scaling,
+        reference=reference,
+        sample_ids=sample_ids,
+        intercept=intercept,
+        on_missing=on_missing,
+        names=names,
+        tick=tick,
+    )
+    return gathered.fit(criterion)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ManyInputs:
+    """Responses beside the aligned and standardised rest."""
+
+    responses: Matrix
+    """(n, r), NaN for missing, on the rows of `inputs.design`, whose own y is only a mark."""
+    labels: tuple[Hashable, ...]
+    inputs: Inputs
+
+    def fit(self, criterion: Criterion) -> pd.DataFrame:
+        """One row per response; may overwrite the kernels, so once."""
+        terms = tuple(term.name for term in self.inputs.terms)
+        shared = SharedKernels(names=terms, designs=self.inputs.standardised, matrices=self.inputs.kernels)
+        design = self.inputs.design
+        fit = fit_patterns(self.responses, design.Z, shared, criterion)
+        return batch_table(fit, names=self.labels, kernels=terms, covariates=design.names, criterion=criterion)
+
+
+def gather_many(
+    Y: Any,
+    *,
+    designs: Any = None,
+    kernels: Any = None,
+    covariates: Any = None,
+    scaling: Scaling = "sample",
+    reference: Reference = "used",
+    sample_ids: Any = None,
+    intercept: bool = True,
+    on_missing: str | None = None,
+    names: Sequence[Hashable] | None = None,
+    tick: Tick | None = None,
+) -> ManyInputs:
+    """Join, drop, code and standardise for many responses. Raises as `variance_components_many`."""
+    if isinstance(Y, str):
+        raise OptionError("Many responses come as an array or a data frame, not as a formula: pass data[['a', 'b']].")
+    own, Y = split_ids(Y)
     values, own_names = response_array(Y)
     responses = values.reshape(len(values), -1)
-    labels = list(own_names if names is None else names)
+    labels = tuple(own_names if names is None else names)
     if len(labels) != responses.shape[1]:
         raise ShapeError(f"There are {responses.shape[1]:,} responses and {len(labels):,} names. Give one name each.")
-    Z, covariate_names = _fixed_columns(covariates, len(responses), intercept)
-    if len(responses) <= Z.shape[1]:
-        raise NotIdentifiedError(
-            f"{len(responses)} rows and {Z.shape[1]} fixed effects leave nothing to estimate variances from. Use fewer "
-            "covariates or more rows."
-        )
-    shared = _shared_kernels(designs, kernels, scaling, len(responses))
-    fit = fit_patterns(responses, Z, shared, criterion)
-    return batch_table(fit, names=labels, kernels=shared.names, covariates=covariate_names, criterion=criterion)
-
-
-def _fixed_columns(covariates: Any, rows: int, intercept: bool) -> tuple[Matrix, list[str]]:
-    first = np.ones((rows, 1 if intercept else 0))
-    names = [INTERCEPT] if intercept else []
-    if covariates is None:
-        return first, names
-    own = [str(name) for name in covariates.columns] if hasattr(covariates, "columns") else None
-    values, given = covariate_array(covariates, own)
-    _same_rows("the covariates", len(values), rows)
-    if np.isnan(values).any():
-        row, column = (int(item) for item in np.argwhere(np.isnan(values))[0])
-        raise NotFiniteError(f"Covariate '{given[column]}' is missing in row {row}. Drop the row or impute the value.")
-    return np.hstack([first, values]), [*names, *given]
-
-
-def _shared_kernels(designs: Any, kernels: Any, scaling: Scaling, rows: int) -> SharedKernels:
-    standardised = []
-    for name, design in _named(designs, "design").items():
-        if not isinstance(design, StandardisedDesign):
-            design = standardise(as_source(design, name=name), scaling=scaling)
-        _same_rows(f"design '{name}'", design.n, rows)
-        standardised.append(design)
-    matrices = {name: _matrix(kernel, name, rows) for name, kernel in _named(kernels, "kernel").items()}
-    shared = SharedKernels(designs=tuple(standardised), matrices=tuple(matrices.values()), matrix_names=tuple(matrices))
-    if not shared.names:
+    ids = own if sample_ids is None else given_ids(sample_ids)
+    joined = join_sources(ids, len(responses), _by_name(designs, "design"), _by_name(kernels, "kernel"))
+    if not joined.named:
         raise OptionError("There is no kernel. Pass designs= (n x p) or kernels= (n x n).")
-    if len(set(shared.names)) < len(shared.names):
-        raise OptionError(f"Designs and kernels are named {', '.join(shared.names)}. Give each a name of its own.")
-    return shared
+    on_missing = on_missing or ("error" if joined.alignment is None else "drop")
+    rows, there = joined.rows, ~np.isnan(responses).all(axis=1)
+    if on_missing == "error" and there.any():  # a row without any response is no error
+        rows = np.flatnonzero(there) if rows is None else rows[np.asarray(there)[rows]]
+    # The fixed part of all: a row is in it when any response is, whatever the responses are (one may be constant).
+    mark = np.where(there, np.arange(len(responses), dtype=np.float64), np.nan)
+    design = design_from_arrays(
+        mark,
+        covariates,
+        intercept=intercept,
+        on_missing=on_missing,  # type: ignore[arg-type]
+        sample_ids=ids,
+        rows=rows,
+    )
+    inputs = joined.complete(design, scaling=scaling, reference=reference, tick=tick)
+    return ManyInputs(responses=responses[design.rows], labels=labels, inputs=inputs)
 
 
-def _named(given: Any, one: str) -> Mapping[str, Any]:
-    if given is None:
-        return {}
-    if isinstance(given, Mapping):
-        return {str(name): value for name, value in given.items()}
-    return {one: given}
-
-
-def _matrix(kernel: Any, name: str, rows: int) -> Square:
-    values = np.asarray(kernel.values if isinstance(kernel, RelationshipMatrix) else kernel, dtype=np.float64)
-    check_symmetric(values, f"kernel '{name}'")
-    _same_rows(f"kernel '{name}'", len(values), rows)
-    return values
-
-
-def _same_rows(what: str, found: int, wanted: int) -> None:
-    if found != wanted:
-        raise AlignmentError(
-            f"{what} has {found:,} rows and the responses have {wanted:,}. Give the same rows in order."
-        )
+def _by_name(given: Any, one: str) -> Mapping[str, Any] | None:
+    return given if given is None or isinstance(given, Mapping) else {one: given}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import typer
 from threadpoolctl import threadpool_limits
 
-from varmix.api.many import variance_components_many
+from varmix.api.many import gather_many
 from varmix.cli.choices import CriterionChoice, ReferenceChoice, ScalingChoice
 from varmix.cli.codes import ExitCode
 from varmix.cli.folder import make_folder
@@ -20,14 +18,11 @@ from varmix.cli.people import People
 from varmix.cli.terminal import note, reading
 from varmix.cli.text import aligned, number, wrapped
 from varmix.errors import DataError, OptionError
-from varmix.formula import Design, align, design_from_arrays
-from varmix.genotype import StandardisedDesign, standardise
+from varmix.formula import Design
 from varmix.iteration import Status
-from varmix.typing import Index, Square
 
 SHOWN_TRAITS = 20
 """Rows on the screen; the file has them all."""
-PEOPLE = "people"
 
 
 def fit_together(
@@ -43,7 +38,7 @@ def fit_together(
 ) -> ExitCode:
     """Fit all traits and write OUT, one row per trait. NOT_CONVERGED when one ended without its certificate.
 
-    Raises DataError when no trait varies, OptionError when OUT is a folder, and what `variance_components_many` raises.
+    Raises DataError when no trait varies, OptionError when OUT is a folder, and what `gather_many` raises.
     """
     if out.is_dir():
         raise OptionError(f"--out {out} is a folder. Give the name of a file for the table.")
@@ -53,22 +48,17 @@ def fit_together(
             note(told)
     traits = _varying(people, quiet=quiet)
     with threadpool_limits(limits=threads), reading(files.n_variants, quiet=quiet) as tick:
-        design, rows = _aligned_design(people, traits, files)
-        designs: dict[str, StandardisedDesign] = {
-            name: standardise(source, rows[name], scaling=scaling.value, reference=reference.value, tick=tick)
-            for name, source in files.designs.items()
-        }
-        kernels: dict[str, Square] = {
-            name: matrix.values[np.ix_(rows[name], rows[name])] for name, matrix in files.kernels.items()
-        }
-        table = variance_components_many(
-            people.table[list(traits)].iloc[design.rows],
-            designs,
-            kernels,
-            pd.DataFrame(design.Z, columns=list(design.names)),
-            criterion=criterion.value,
-            intercept=False,
+        gathered = gather_many(
+            people.table[["FID", "IID", *traits]],
+            designs=files.designs,
+            kernels=files.kernels,
+            covariates=people.table[list(people.covariates)] if people.covariates else None,
+            scaling=scaling.value,
+            reference=reference.value,
+            on_missing="drop",
+            tick=tick,
         )
+        table, design = gathered.fit(criterion.value), gathered.inputs.design
     table.to_csv(out, sep="\t", index_label="trait", na_rep="NA", lineterminator="\n")
     arrived = np.array([status in Status.__members__ and Status[status].arrived for status in table["status"]])
     if not quiet:
@@ -96,23 +86,6 @@ def _varying(people: People, *, quiet: bool) -> tuple[str, ...]:
     if left and not quiet:
         note(f"{len(left):,} traits without variance are left out (first: '{left[0]}').")
     return tuple(name for name, keep in zip(people.traits, varies, strict=True) if keep)
-
-
-def _aligned_design(people: People, traits: tuple[str, ...], files: KernelFiles) -> tuple[Design, Mapping[str, Index]]:
-    """Coded covariates of the people who are in every file and miss none of them, and their rows in each source."""
-    sources: dict[str, Any] = {**files.designs, **files.kernels}
-    alignment = align(
-        {PEOPLE: people.table[["FID", "IID"]], **{name: source.sample_ids for name, source in sources.items()}}
-    )
-    design = design_from_arrays(
-        people.table[list(traits)],
-        people.table[list(people.covariates)] if people.covariates else None,
-        on_missing="drop",
-        rows=alignment.positions[PEOPLE],
-    )
-    place = {row: at for at, row in enumerate(alignment.positions[PEOPLE].tolist())}
-    chosen = np.array([place[row] for row in design.rows.tolist()], dtype=np.intp)
-    return design, {name: alignment.positions[name][chosen] for name in sources}
 
 
 def _text(table: pd.DataFrame, design: Design, out: Path) -> str:

@@ -70,8 +70,9 @@ def _build(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Struc
     width = sum(design.p for design in kernels.designs)
     if kernels.designs and not kernels.matrices and width < basis.rows - basis.columns:
         return _narrow(basis, kernels, eigenvectors)
-    blocks = [_block(basis, _lower_gram(design, basis.rows), design.p) for design in kernels.designs]
-    blocks += [_block(basis, np.asfortranarray(kernel), basis.rows) for kernel in kernels.matrices]
+    several = len(kernels.names) > 1
+    blocks = [_block(basis, _lower_gram(design, basis.rows), design.p, several) for design in kernels.designs]
+    blocks += [_block(basis, np.asfortranarray(kernel), basis.rows, several) for kernel in kernels.matrices]
     size = basis.rows - basis.columns
     _check_identified(blocks, kernels.names, basis.rows)
     system, algebra = _system([block.complement for block in blocks], kernels.names, size, eigenvectors)
@@ -108,7 +109,7 @@ def _lower_gram(design: StandardisedDesign, rows: int) -> Square:
     return kernel
 
 
-def _block(basis: CovariateBasis, kernel: Square, effects: int) -> _Block:
+def _block(basis: CovariateBasis, kernel: Square, effects: int, contiguous: bool) -> _Block:
     """Only the lower triangle of `kernel` (Fortran order) is read, and only that of `complement` is right."""
     columns = basis.columns
     unit = power_of_two(float(np.abs(kernel.diagonal()).mean()))
@@ -117,6 +118,8 @@ def _block(basis: CovariateBasis, kernel: Square, effects: int) -> _Block:
     basis.rotate_lower_into(kernel)
     lower, complement = np.tril(kernel[:columns, :columns]), kernel[columns:, columns:]
     corner, cross = _silent(lower + np.tril(lower, -1).T, kernel[columns:, :columns].copy(), basis.rows)
+    if contiguous:
+        complement = _moved_to_front(kernel, columns)
     return _Block(
         corner=corner,
         cross=cross,
@@ -125,6 +128,17 @@ def _block(basis: CovariateBasis, kernel: Square, effects: int) -> _Block:
         effects=min(effects, basis.rows),
         projected_trace=float(complement.trace()) * unit,
     )
+
+
+def _moved_to_front(kernel: Square, columns: int) -> Square:
+    """`kernel[columns:, columns:]`, contiguous in Fortran order, in the memory of `kernel`, which is overwritten."""
+    rows = kernel.shape[0]
+    size = rows - columns
+    memory = kernel.reshape(-1, order="F")
+    for column in range(size):
+        start = (column + columns) * rows + columns
+        memory[column * size : (column + 1) * size] = memory[start : start + size]
+    return memory[: size * size].reshape(size, size, order="F")
 
 
 def _silent(corner: Square, cross: Matrix, rows: int) -> tuple[Square, Matrix]:
@@ -183,12 +197,10 @@ def _system(complements: list[Square], names: list[str], size: int, eigenvectors
             OneKernel(reduction=reduction, has_eigenvalues=at_hand),
             "one kernel, reduced once: every evaluation is linear in its size",
         )
-    contiguous = tuple(np.asfortranarray(complement) for complement in complements)
-    for kernel in contiguous:
+    for name, kernel in zip(names, complements, strict=True):
         mirror_lower_into(kernel)
-    for name, kernel in zip(names, contiguous, strict=True):
         check_covariance(kernel, name)
-    return DenseKernels(contiguous, size), f"{len(complements)} kernels: dense Cholesky factor per evaluation"
+    return DenseKernels(tuple(complements), size), f"{len(complements)} kernels: dense Cholesky factor per evaluation"
 
 
 def _structure(

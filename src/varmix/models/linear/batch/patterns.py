@@ -46,16 +46,11 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedKernels:
-    """Standardised designs, then kernels (n x n, checked); nothing is overwritten."""
+    """Standardised designs, then kernels (n x n, checked), with a name each; nothing is overwritten."""
 
+    names: tuple[str, ...]
     designs: tuple[StandardisedDesign, ...] = ()
     matrices: tuple[Square, ...] = ()
-    matrix_names: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Designs, then kernels."""
-        return (*(design.name for design in self.designs), *self.matrix_names)
 
     @property
     def width(self) -> int:
@@ -69,7 +64,7 @@ class SharedKernels:
             gram = np.zeros((design.n, design.n), order="F")
             design.gram_into(gram)
             grams.append(gram)
-        return SharedKernels(matrices=(*grams, *self.matrices), matrix_names=self.names)
+        return SharedKernels(names=self.names, matrices=(*grams, *self.matrices))
 
     def in_memory(self) -> SharedKernels:
         """Designs read once."""
@@ -83,7 +78,7 @@ class SharedKernels:
             for design in self.designs
         ]
         matrices = [np.array(kernel if whole else kernel[np.ix_(rows, rows)], order="F") for kernel in self.matrices]
-        return Kernels(designs=designs, matrices=matrices, matrix_names=self.matrix_names)
+        return Kernels(designs=designs, matrices=matrices, matrix_names=self.names[len(designs) :])
 
 
 def missing_patterns(responses: Matrix) -> Iterator[Pattern]:
