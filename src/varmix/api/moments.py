@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -13,6 +12,7 @@ from varmix.api.inputs import Inputs
 from varmix.errors import OptionError
 from varmix.iteration import Certificate, Outcome, Progress, Serial, Status, Step, Threads
 from varmix.marginal.piece import power_of_two
+from varmix.models.linear.fixed_block import coefficient_covariance
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.moment_errors import approximate_covariance, exact_covariance
 from varmix.models.linear.moments import MomentStats, project_moments, solve_moments, summarise_moments
@@ -62,7 +62,8 @@ class Moments:
 
 
 def by_moments(model: VarianceComponents, options: Moments) -> Estimation:
-    """Solve the moment equations exactly [MOM-1] with sandwich errors [MOM-2]."""
+    """Solve the moment equations exactly [MOM-1] with sandwich errors [MOM-2], V at the estimate (negative counts as
+    0)."""
     stats = summarise_moments(model.piece)
     values = solve_moments(stats)
     status = Status.OUTSIDE_CONE if (values < 0.0).any() else Status.CLOSED_FORM
@@ -85,8 +86,8 @@ def fragility_notes(fragility: float) -> dict[str, Any]:
     told = []
     if fragility > FRAGILE:
         told.append(
-            f"The eigenvalues of a kernel have variance {fragility:.3g} (0.06 for unrelated people): the sample is "
-            f"structured and moments are fragile on it. Prefer method='newton'."
+            f"The eigenvalues of a kernel have variance {fragility:.3g} (mean 1; 0.06 for unrelated people): the "
+            f"sample is structured and moments are fragile on it. Prefer method='newton'."
         )
     return {"fragility": fragility, "warnings": told}
 
@@ -135,22 +136,31 @@ def fit_randomised(inputs: Inputs, options: Moments, rng: np.random.Generator) -
     covariance = result.covariance[0] + noise
     if result.jackknife is not None:
         covariance = result.jackknife.covariance[0] + noise
-    fixed, fixed_covariance = _least_squares(inputs, design.y / spread, np.maximum(values, 0.0))
+    plug, traces = np.maximum(values, 0.0), np.append(result.traces, float(result.degrees_of_freedom))
+    total = float(plug @ traces) / result.degrees_of_freedom
+    fixed, fixed_covariance = _least_squares(inputs, design.y / spread, plug, total)
     stats = MomentStats(equations=result.equations, quadratics=result.quadratics[0])
     estimates = MomentEstimates(
         variances=values,
         covariance=covariance,
-        traces=np.append(result.traces, float(result.degrees_of_freedom)),
+        traces=traces,
         projected=project_moments(stats),
         fixed=fixed,
         fixed_covariance=fixed_covariance,
         unit=spread,
     )
     names = tuple(term.name for term in inputs.terms)
-    return Fit(MomentsReport(design, names, estimates, inputs.sample, _notes(result, options)))
+    notes = _notes(result, options)
+    lost = [name for name, row in zip(design.names, fixed_covariance, strict=True) if np.isnan(row).all()]
+    if lost:
+        notes["warnings"].append(
+            f"The residual variance is estimated at 0 or below, so that V is 0 in the direction of {', '.join(lost)}: "
+            "no standard error is given, because no data can show that it is known exactly. Prefer method='newton'."
+        )
+    return Fit(MomentsReport(design, names, estimates, inputs.sample, notes))
 
 
-def _notes(result: RandomisedMoments, options: Moments) -> Mapping[str, Any]:
+def _notes(result: RandomisedMoments, options: Moments) -> dict[str, Any]:
     notes = fragility_notes(float(result.fragility.max()))
     if not result.enough_probes:
         notes["warnings"].append(
@@ -165,9 +175,11 @@ def _notes(result: RandomisedMoments, options: Moments) -> Mapping[str, Any]:
     }
 
 
-def _least_squares(inputs: Inputs, y: Vector, variances: Vector) -> tuple[Vector, Square]:
-    """Least-squares fixed effects with covariance `(Z'Z)^-1 Z'VZ (Z'Z)^-1`, V at the estimate (negative counts
-    as 0)."""
+def _least_squares(inputs: Inputs, y: Vector, variances: Vector, total: float) -> tuple[Vector, Square]:
+    """Least-squares fixed effects with covariance `(Z'Z)^-1 Z'VZ (Z'Z)^-1`, V at the estimate (negative counts as 0).
+
+    `total` is the size of V's diagonal. Coefficients in whose direction V is 0 have NaN, as in `FixedEffects`.
+    """
     Z = inputs.design.Z
     if not Z.shape[1]:
         return np.zeros(0), np.zeros((0, 0))
@@ -178,5 +190,7 @@ def _least_squares(inputs: Inputs, y: Vector, variances: Vector) -> tuple[Vector
     quadratics = [image.T @ image for image in images] + [Q.T @ kernel @ Q for kernel in inputs.kernels]
     for variance, quadratic in zip(variances[:-1], quadratics, strict=True):
         middle += variance * quadratic
-    half = np.linalg.solve(R, np.linalg.cholesky(middle + np.finfo(float).tiny * np.eye(len(middle))))
-    return np.linalg.solve(R, Q.T @ y) / scale, half @ half.T / np.outer(scale, scale)
+    rounding = 4.0 * np.finfo(float).eps * np.sqrt(len(y)) * total
+    inverse = np.linalg.solve(R, np.eye(Z.shape[1]))
+    covariance = coefficient_covariance(inverse, middle, rounding)
+    return np.linalg.solve(R, Q.T @ y) / scale, covariance / np.outer(scale, scale)

@@ -12,7 +12,7 @@ import numpy as np
 
 from varmix.api.inputs import Inputs, gather
 from varmix.api.moments import Moments, by_moments, fit_randomised
-from varmix.errors import ConvergenceWarning, FragileMomentsWarning, NotIdentifiedError, OptionError
+from varmix.errors import ConvergenceWarning, FragileMomentsWarning, NotIdentifiedError, OptionError, VarmixWarning
 from varmix.genotype import Reference, Scaling
 from varmix.iteration import Starts, from_every_start
 from varmix.linalg.threads import threads_for
@@ -178,5 +178,6 @@ def by_climbing(model: VarianceComponents, climb: Climb, points: list[VariancePa
 def _warn(fit: Fit) -> None:
     if not fit.status.arrived:
         warnings.warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning, stacklevel=3)
+    category = FragileMomentsWarning if fit.criterion == "moments" else VarmixWarning
     for note in fit.facts.get("warnings", []):
-        warnings.warn(note, FragileMomentsWarning, stacklevel=3)
+        warnings.warn(note, category, stacklevel=3)

@@ -12,6 +12,10 @@ from varmix.marginal.factor import Factor
 from varmix.marginal.piece import Piece
 from varmix.typing import Matrix, Square, Vector
 
+TOUCHED = 1e-6
+"""Share of a coefficient's weights in a direction above which it counts as resting on it: eigenvectors are right to
+about 1e-14 over the gap to the other eigenvalues."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedBlock:
@@ -28,6 +32,8 @@ class FixedBlock:
     definite: bool
     """Whether C is positive definite beyond rounding: not at s_e = 0 with a kernel that a covariate's direction
     lacks."""
+    rounding: float
+    """Eigenvalues of C up to this may be 0."""
     images: tuple[Matrix, ...]
     """Block A of `K_k [I; N]`, residual last."""
     slopes: tuple[Square, ...]
@@ -65,6 +71,7 @@ def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
         inverse=_inverse(cholesky) if definite else np.full_like(covariance, np.nan),
         log_determinant=2.0 * float(np.log(pivots).sum()) if definite else -math.inf,
         definite=definite,
+        rounding=rounding,
         images=tuple(images),
         slopes=tuple(slopes),
     )
@@ -84,7 +91,11 @@ def _weighted(variances: Vector, blocks: tuple[Matrix, ...], shape: tuple[int, i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedEffects:
-    """Generalised least squares estimate and covariance, and `P y` in the system's coordinates."""
+    """Generalised least squares estimate and covariance, and `P y` in the system's coordinates.
+
+    Where C is singular within rounding the covariance is NaN for every coefficient that the singular directions touch:
+    with s_e = 0 the model claims to know them exactly, which no data show.
+    """
 
     estimate: Vector
     covariance: Square
@@ -100,7 +111,21 @@ def fixed_effects(piece: Piece, variances: Vector) -> FixedEffects | None:
     if not piece.columns:
         return FixedEffects(estimate=np.zeros(0), covariance=np.zeros((0, 0)), projected=projected)
     block = fixed_block(piece, factor, variances)
-    half = solve_triangular(piece.triangle, block.covariance)
-    covariance = solve_triangular(piece.triangle, half.T)
-    estimate = solve_triangular(piece.triangle, piece.y_fixed + block.weights.T @ piece.y)
-    return FixedEffects(estimate=estimate, covariance=0.5 * (covariance + covariance.T), projected=projected)
+    inverse = solve_triangular(piece.triangle, np.eye(piece.columns))
+    return FixedEffects(
+        estimate=solve_triangular(piece.triangle, piece.y_fixed + block.weights.T @ piece.y),
+        covariance=coefficient_covariance(inverse, block.covariance, block.rounding),
+        projected=projected,
+    )
+
+
+def coefficient_covariance(inverse: Square, covariance: Square, rounding: float) -> Square:
+    """`R^-1 C R^-T` from `R^-1` and C, both (c, c); NaN for coefficients that eigenvectors of C with eigenvalues up to
+    `rounding` touch."""
+    eigenvalues, basis = np.linalg.eigh(covariance)
+    loadings = inverse @ basis
+    result = (loadings * eigenvalues) @ loadings.T
+    lost = loadings[:, eigenvalues <= rounding]
+    touched = (lost**2).sum(axis=1) > TOUCHED**2 * (inverse**2).sum(axis=1)
+    result[touched, :] = result[:, touched] = np.nan
+    return np.asarray(0.5 * (result + result.T))

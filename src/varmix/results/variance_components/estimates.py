@@ -15,6 +15,8 @@ from varmix.models.linear.statistics import LinearStats, summarise_linear
 from varmix.typing import Square, Vector
 
 Information = Literal["expected", "observed", "average"]
+NEXT_TO_NOTHING = 1e-9
+"""Share of the variances below which a residual one may be within the rounding of a million rows."""
 
 
 class Estimates:
@@ -68,3 +70,17 @@ class Estimates:
                 "there are no fixed effects. Fit by method='newton'."
             )
         return result
+
+    @cached_property
+    def without_errors(self) -> tuple[str, ...]:
+        """Names of the coefficients whose covariance is singular within rounding.
+
+        It is at least s_e in every direction: only where s_e is next to nothing is it looked at.
+        """
+        if self.admissible[-1] > NEXT_TO_NOTHING * self.admissible.sum():
+            return ()
+        try:
+            unknown = np.isnan(self.fixed.covariance.diagonal())
+        except NotAvailableError:
+            return ()
+        return tuple(name for name, is_lost in zip(self.model.design.names, unknown, strict=True) if is_lost)

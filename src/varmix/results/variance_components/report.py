@@ -107,7 +107,20 @@ class VarianceComponentsReport(Report):
             "finished_by": outcome.scheme,
             "algebra": model.structure.algebra,
             **self.estimation.notes,
+            **self._warnings,
         }
+
+    @property
+    def _warnings(self) -> Facts:
+        """Notes of the estimation, and one where coefficients have no standard error."""
+        told = list(self.estimation.notes.get("warnings", []))
+        if without := self.estimates.without_errors:
+            told.append(
+                f"With the residual variance {self._variances[-1]:.3g} (negative counts as 0) the model claims to know "
+                f"{', '.join(without)} exactly: no standard error is given, because no data can show that. Check for "
+                "duplicated rows and for kernels that explain every row by itself."
+            )
+        return {"warnings": told} if told or "warnings" in self.estimation.notes else {}
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -191,7 +204,7 @@ class VarianceComponentsReport(Report):
     @cached_property
     def _proportions(self) -> tuple[Vector, Vector]:
         share, error, _ = Intervals(self.estimates, math.nan).scale("proportion")
-        at_bound = self.estimates.variances == 0.0
+        at_bound = (self.estimates.variances == 0.0) | (share == 1.0)
         return share, np.where(at_bound & (not self.estimation.by_moments), np.nan, error)
 
     def _interval(
