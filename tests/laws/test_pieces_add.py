@@ -16,12 +16,13 @@ from varmix.genotype import standardise
 from varmix.iteration import Backtracking, Serial, Stopping, Threads, iterate
 from varmix.marginal.build import Kernels, build_structure
 from varmix.marginal.piece import Piece
-from varmix.models.linear.climb import Climb, equal_start
+from varmix.models.linear.climb import Climb
 from varmix.models.linear.em import EM
 from varmix.models.linear.mm import MM
 from varmix.models.linear.moments import solve_moments, summarise_moments
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.pxem import PXEM
+from varmix.models.linear.starting import equal_start
 from varmix.models.linear.statistics import LinearStats, summarise_linear
 
 CRITERIA = pytest.mark.parametrize("criterion", ["ml", "reml"])

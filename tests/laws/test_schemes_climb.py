@@ -11,7 +11,8 @@ from structures import ALGEBRAS, UNBOUNDED, case
 
 from varmix.iteration import Status
 from varmix.marginal.piece import Structure
-from varmix.models.linear.climb import ACCELERATORS, SCHEMES, Climb, equal_start, good_start, random_start
+from varmix.models.linear.climb import ACCELERATORS, SCHEMES, Climb
+from varmix.models.linear.starting import equal_start, good_start, random_start
 
 CRITERIA = pytest.mark.parametrize("criterion", ["ml", "reml"])
 WAYS = [(scheme, accelerate) for scheme in SCHEMES for accelerate in ACCELERATORS if scheme != "newton"]

@@ -13,7 +13,6 @@ from varmix.errors import NotIdentifiedError
 from varmix.iteration import Outcome, Status, Stopping, iterate
 from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.climb import Climb
-from varmix.models.linear.climb import equal_start as single_start
 from varmix.models.linear.correlation.climb import climb_held, climb_pair, equal_start
 from varmix.models.linear.correlation.cone import cone_step
 from varmix.models.linear.correlation.interval import likelihood_covariance, profile_interval, zero_ratio
@@ -22,6 +21,7 @@ from varmix.models.linear.correlation.moments import pair_moments
 from varmix.models.linear.correlation.pair import Criterion, Pair, build_pair
 from varmix.models.linear.correlation.pxem import PairEM, PairPXEM
 from varmix.models.linear.moments import solve_moments, summarise_moments
+from varmix.models.linear.starting import equal_start as single_start
 from varmix.typing import Matrix, Square, Vector
 
 CASES = [(overlap, criterion) for overlap in (0, 15, 40) for criterion in ("reml", "ml")]

@@ -13,8 +13,9 @@ from varmix.api.inputs import gather
 from varmix.api.variance_components import build_model
 from varmix.inference.proportion import proportions
 from varmix.iteration import Status
-from varmix.models.linear.climb import Climb, equal_start
+from varmix.models.linear.climb import Climb
 from varmix.models.linear.model import VarianceComponents
+from varmix.models.linear.starting import equal_start
 from varmix.results.variance_components.estimates import Estimates
 from varmix.results.variance_components.intervals import Intervals
 

@@ -17,9 +17,10 @@ from varmix.genotype import Reference, Scaling
 from varmix.iteration import Starts, from_every_start
 from varmix.linalg.threads import threads_for
 from varmix.marginal.build import Kernels, build_structure
-from varmix.models.linear.climb import SCHEMES, Climb, equal_start, good_start, random_start
+from varmix.models.linear.climb import SCHEMES, Climb
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.params import VarianceParams
+from varmix.models.linear.starting import equal_start, good_starts, random_start
 from varmix.models.linear.statistics import Criterion
 from varmix.results.fit import Fit
 from varmix.results.variance_components.report import Estimation, VarianceComponentsReport
@@ -144,7 +145,7 @@ def start_points(
         if start not in ("auto", "equal"):
             raise OptionError(f"start={start!r} is not known. Use 'auto', 'equal' or the variances, residual last.")
         piece = model.piece
-        first = good_start(piece) if start == "auto" else equal_start(piece)
+        first = good_starts(piece, model.criterion) if start == "auto" else [equal_start(piece)]
     else:
         try:
             values = np.asarray(start, dtype=np.float64)
@@ -154,9 +155,9 @@ def start_points(
             raise OptionError(
                 f"start must be {len(model.names)} variances >= 0 ({', '.join(model.names)}), the residual positive."
             )
-        first = VarianceParams(model.units.inward(values))
+        first = [VarianceParams(model.units.inward(values))]
     generator = np.random.default_rng(rng)
-    return [first, *(random_start(model.piece, generator) for _ in range(starts - 1))]
+    return [*first, *(random_start(model.piece, generator) for _ in range(starts - 1))]
 
 
 def by_climbing(model: VarianceComponents, climb: Climb, points: list[VarianceParams]) -> Estimation:

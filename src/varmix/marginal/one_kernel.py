@@ -8,6 +8,7 @@ eigenvalues.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,19 +21,38 @@ DILUTED = 1e-2
 lose more than two digits to cancellation, `tr V^-1 K V^-1 K` more than four: eigenvalues are used there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OneKernelFactor:
-    """`V = s K + s_e I`; traces of pairs from `tr V^-1 K V^-1 K`, `tr V^-1 K V^-1` and `tr V^-2`."""
+    """`V = s K + s_e I`. Traces are made when first asked for: a scan of the likelihood needs none."""
 
+    system: OneKernel
     shifted: Shifted
-    log_determinant: float
-    traces: Vector
-    """`tr V^-1 K`, `tr V^-1`."""
-    pairs: Square
-    total: Vector
-    """`tr K`, m."""
     kernel: float
     residual: float
+
+    @cached_property
+    def _spectrum(self) -> Vector | None:
+        """Eigenvalues of V where those of K are at hand, or K nearly vanishes."""
+        reduction = self.system.reduction
+        diluted = self.kernel * reduction.largest_diagonal < DILUTED * self.residual
+        return self.kernel * reduction.eigenvalues + self.residual if self.system.has_eigenvalues or diluted else None
+
+    @cached_property
+    def log_determinant(self) -> float:
+        """`log |V|`."""
+        return self.shifted.log_determinant if self._spectrum is None else float(np.log(self._spectrum).sum())
+
+    @cached_property
+    def _sums(self) -> tuple[Vector, Square]:
+        """`tr V^-1 K`, `tr V^-1`, and the traces of pairs."""
+        if self._spectrum is not None:
+            weights = np.stack([self.system.reduction.eigenvalues / self._spectrum, 1.0 / self._spectrum])
+            return weights.sum(axis=1), weights @ weights.T
+        once, twice = self.shifted.trace_inverse, self.shifted.trace_inverse_squared
+        of_kernel = (self.system.size - self.residual * once) / self.kernel
+        mixed = (once - self.residual * twice) / self.kernel
+        pairs = np.array([[(of_kernel - self.residual * mixed) / self.kernel, mixed], [mixed, twice]])
+        return np.array([of_kernel, once]), pairs
 
     def solve(self, right: Matrix) -> Matrix:
         """`V^-1 B`."""
@@ -40,19 +60,21 @@ class OneKernelFactor:
 
     def trace(self, component: int) -> float:
         """`tr(V^-1 K_k)`."""
-        return float(self.traces[component])
+        return float(self._sums[0][component])
 
     def trace_pair(self, first: int, second: int) -> float:
         """`tr(V^-1 K_k V^-1 K_l)`."""
-        return float(self.pairs[first, second])
+        return float(self._sums[1][first, second])
 
     def trace_cross(self, first: int, second: int) -> float:
         """`tr(K_k V^-1 K_l)`."""
         if first != second:
-            return float(self.traces[0])
+            return self.trace(0)
         if first == 1:
-            return float(self.traces[1])
-        return float(self.total[0] - self.residual * self.traces[0]) / self.kernel
+            return self.trace(1)
+        if self._spectrum is not None:
+            return float((self.system.reduction.eigenvalues**2 / self._spectrum).sum())
+        return float(self.system.reduction.trace - self.residual * self.trace(0)) / self.kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,32 +108,7 @@ class OneKernel:
         shifted = self.reduction.shifted(kernel, residual)
         if shifted is None:
             return None
-        if self.has_eigenvalues or kernel * self.reduction.largest_diagonal < DILUTED * residual:
-            log_determinant, traces, pairs = self._from_eigenvalues(kernel, residual)
-        else:
-            log_determinant = shifted.log_determinant
-            traces, pairs = self._from_inverse(kernel, residual, shifted.trace_inverse, shifted.trace_inverse_squared)
-        return OneKernelFactor(
-            shifted=shifted,
-            log_determinant=log_determinant,
-            traces=traces,
-            pairs=pairs,
-            total=np.array([self.reduction.trace, float(self.size)]),
-            kernel=kernel,
-            residual=residual,
-        )
-
-    def _from_eigenvalues(self, kernel: float, residual: float) -> tuple[float, Vector, Square]:
-        eigenvalues = self.reduction.eigenvalues
-        spectrum = kernel * eigenvalues + residual
-        weights = np.stack([eigenvalues / spectrum, 1.0 / spectrum])
-        return float(np.log(spectrum).sum()), weights.sum(axis=1), weights @ weights.T
-
-    def _from_inverse(self, kernel: float, residual: float, once: float, twice: float) -> tuple[Vector, Square]:
-        of_kernel = (self.size - residual * once) / kernel
-        mixed = (once - residual * twice) / kernel
-        pairs = np.array([[(of_kernel - residual * mixed) / kernel, mixed], [mixed, twice]])
-        return np.array([of_kernel, once]), pairs
+        return OneKernelFactor(system=self, shifted=shifted, kernel=kernel, residual=residual)
 
     def multiply(self, component: int, right: Matrix) -> Matrix:
         """`K_k B`."""

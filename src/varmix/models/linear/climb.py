@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from varmix.errors import OptionError
 from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Status, Stopping, iterate
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
@@ -20,17 +18,15 @@ from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.pxem import PXEM
 from varmix.models.linear.scheme import LinearScheme
 from varmix.models.linear.statistics import Criterion
-from varmix.typing import Vector
 
 SCHEMES: dict[str, type[LinearScheme]] = {"newton": Newton, "em": EM, "pxem": PXEM, "mm": MM}
 ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "anderson": Anderson()}
 
-HERITABILITY_GRID = (0.5, 0.02, 0.15, 0.8, 0.97)
-"""Shares of variance tried for the start where an evaluation is cheap: enough to find the basin of a multimodal REML
-likelihood, few beside the evaluations of a fit."""
-
 VANISHING = 1e-6
 """Share of the largest variance below which a residual variance that still falls is on its way to 0."""
+
+EXPLAINED = 1e-20
+"""Share below which a positive residual variance is the rounding of a response that the kernels explain exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +77,8 @@ class Climb:
     def _diagnosed(self, outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
         """Tell a likelihood without a maximum from a fit that got stuck."""
         variances = outcome.params.values
+        if 0.0 < variances[-1] < EXPLAINED * variances.max():
+            return replace(outcome, status=Status.UNBOUNDED)
         vanishing = variances[-1] < VANISHING * variances.max()
         if self.criterion == "ml" and not outcome.status.arrived and vanishing:
             return replace(outcome, status=Status.UNBOUNDED)
@@ -98,34 +96,3 @@ class Climb:
     def _backtracking(self) -> Backtracking:
         fallback: Any = MM(criterion=self.criterion)
         return Backtracking(fallback=fallback)
-
-
-def equal_start(piece: Piece) -> VarianceParams:
-    """Every component with the same share of the variance of y outside the covariates."""
-    return _shares(piece, np.full(piece.system.components, 1.0 / piece.system.components))
-
-
-def good_start(piece: Piece) -> VarianceParams:
-    """The best of a few shares where an evaluation is cheap, else equal shares.
-
-    REML judges for ML too: the ML likelihood may grow without bound towards a residual variance of 0.
-    """
-    if not (piece.system.components == 2 and piece.system.pairs_are_cheap):
-        return equal_start(piece)
-    scheme = EM(criterion="reml")
-    candidates = [_shares(piece, np.array([share, 1.0 - share])) for share in HERITABILITY_GRID]
-    return max(candidates, key=lambda params: scheme.objective(params, scheme.summarise(params, piece)))
-
-
-def random_start(piece: Piece, rng: np.random.Generator) -> VarianceParams:
-    """Shares drawn uniformly from the simplex, of a total within a factor of ten of the variance of y."""
-    shares = rng.dirichlet(np.ones(piece.system.components))
-    return VarianceParams(_shares(piece, shares).values * 10.0 ** rng.uniform(-1.0, 1.0))
-
-
-def _shares(piece: Piece, shares: Vector) -> VarianceParams:
-    """Variances with these shares of the mean square of y, scaled by each kernel's mean diagonal [VC-9]."""
-    count = piece.rows - piece.columns
-    diagonal = np.array([piece.system.kernel_trace(k) / count for k in range(piece.system.components)])
-    total = float(piece.y @ piece.y) / count
-    return VarianceParams(shares * total / np.where(diagonal > 0.0, diagonal, 1.0))

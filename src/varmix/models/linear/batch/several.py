@@ -12,8 +12,9 @@ from varmix.marginal.piece import Piece, Structure, Units
 from varmix.models.linear.batch.outcome import Unfitted
 from varmix.models.linear.batch.result import BatchFit
 from varmix.models.linear.batch.rotation import NO_VARIATION
-from varmix.models.linear.climb import Climb, good_start
+from varmix.models.linear.climb import Climb
 from varmix.models.linear.fixed_block import fixed_effects
+from varmix.models.linear.starting import good_start
 from varmix.models.linear.statistics import Criterion, summarise_linear
 from varmix.typing import Matrix, Square, Vector
 
