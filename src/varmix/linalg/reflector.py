@@ -21,6 +21,14 @@ class BlockReflector:
     panel: Matrix
     coefficients: Square
 
+    def __getstate__(self) -> tuple[Matrix, Square]:
+        """In column order: pickling would store a view by rows, which LAPACK does not read."""
+        return np.asfortranarray(self.panel), np.asfortranarray(self.coefficients)
+
+    def __setstate__(self, state: tuple[Matrix, Square]) -> None:
+        for name, value in zip(("panel", "coefficients"), state, strict=True):
+            object.__setattr__(self, name, value)
+
     @classmethod
     def eliminate_into(cls, panel: Matrix) -> BlockReflector:
         """Decompose the panel in place: Q'panel = [R; 0]. The panel must have unit stride down its columns."""

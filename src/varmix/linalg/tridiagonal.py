@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -36,6 +36,10 @@ class TridiagonalReduction:
         self._tau: Final = tau
         self.d: Final[Vector] = d * scale
         self.e: Final[Vector] = e * scale
+
+    def __getstate__(self) -> dict[str, Any]:
+        """In column order: pickling would store a view by rows, which LAPACK does not read."""
+        return self.__dict__ | {"_reflectors": np.asfortranarray(self._reflectors)}
 
     @cached_property
     def eigenvalues(self) -> Vector:
