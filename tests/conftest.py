@@ -26,7 +26,11 @@ settings.load_profile(os.environ.get("VARMIX_HYPOTHESIS", "quick"))
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """Give the folder of data and numbers from outside programs; without it the test is skipped, in CI it fails."""
+    """Give the folder of data and numbers from outside programs; without it the test is skipped, in CI it fails.
+
+    VARMIX_REFERENCE points to it. Its README.md says where each data set comes from, and which program, version and
+    command made its numbers (see CONTRIBUTING.md).
+    """
     place = Path(os.environ.get("VARMIX_REFERENCE", ROOT.parent / "shared" / "reference")).resolve()
     if place.is_dir():
         return place

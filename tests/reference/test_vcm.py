@@ -24,8 +24,10 @@ TIGHT = 1e-6
 """VCM's own tight runs by PX-EM and MM differ from one another by up to 3e-7 relative where they did not stop early."""
 STOPPED = {"vc_zero": 3e-5}
 """Here VCM's two tight runs differ by 1e-5 from one another: the likelihood is flat to its last printed digits."""
-CLIMBS = [("newton", "none"), ("em", "none"), ("em", "squarem"), ("pxem", "none"), ("pxem", "anderson"),
-          ("mm", "none"), ("mm", "squarem")]  # fmt: skip
+CLIMBS = [
+    ("newton", "none"),
+    *((method, by) for method in ("em", "pxem", "mm") for by in ("none", "squarem", "anderson")),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

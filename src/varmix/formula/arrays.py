@@ -37,8 +37,8 @@ def response_array(y: Any) -> tuple[Array, tuple[str, ...]]:
 
 
 def covariate_array(covariates: Any, names: Sequence[str] | None) -> tuple[Matrix, list[str]]:
-    """Covariates as float64, (n, c), NaN for missing, and their names (z1, z2, ... unless given). Raises like the "
-    "response."""
+    """Covariates as float64, (n, c), NaN for missing, and their names (z1, z2, ... unless given). Raises like
+    the response."""
     values = _floats(covariates, "The covariates")
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2:

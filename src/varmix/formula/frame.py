@@ -48,8 +48,8 @@ def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> Mask:
 
 
 def take_rows(frame: pd.DataFrame, rows: Index) -> pd.DataFrame:
-    """Some rows, numbered from 0; categories that no longer occur are dropped, and complete truth values become "
-    "bool."""
+    """Some rows, numbered from 0; categories that no longer occur are dropped, and complete truth values
+    become bool."""
     part = frame.iloc[rows].reset_index(drop=True)
     for name in part.columns:
         column = part[name]

@@ -16,8 +16,8 @@ SAFE_SQUARES = (1e-280, 1e280)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnMoments:
-    """Per column of a block, shape (b,): mean = shift + offset over the calls present, sd with divisor n after "
-    "imputation."""
+    """Per column of a block, shape (b,): mean = shift + offset over the calls present, sd with divisor n
+    after imputation."""
 
     shift: Vector
     offset: Vector
@@ -76,8 +76,8 @@ def centre_columns_into(block: Matrix) -> ColumnMoments:
 
 
 def subtract_centre_into(block: Matrix, shift: Vector, offset: Vector) -> int:
-    """Centre a block with moments found before, in the same order of operations; missing calls to 0. Returns their "
-    "number."""
+    """Centre a block with moments found before, in the same order of operations; missing calls to 0. Returns
+    their number."""
     block -= shift
     block -= offset
     holes = np.flatnonzero(np.isnan(block.sum(axis=0)))

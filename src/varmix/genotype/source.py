@@ -219,8 +219,8 @@ def as_source(data: Any, name: str = "design") -> GenotypeSource:
 
 
 def check_rows(rows: Any, n_samples: int, name: str) -> Index | None:
-    """Row positions as an Index, or None for all. Raises AlignmentError for positions outside or a mask that does not "
-    "fit."""
+    """Row positions as an Index, or None for all. Raises AlignmentError for positions outside or a mask that
+    does not fit."""
     if rows is None:
         return None
     given = np.asarray(rows)

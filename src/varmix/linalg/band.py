@@ -36,7 +36,9 @@ class BandReduction:
 
     def __init__(self, A: Square, half_width: int = BAND_HALF_WIDTH) -> None:
         if half_width < 1:
-            raise OptionError(f"half_width is {half_width}; a band has a half-width of at least 1 (default 64).")
+            raise OptionError(
+                f"half_width is {half_width}; a band has a half-width of at least 1 (default {BAND_HALF_WIDTH})."
+            )
         A = square_view(A)
         self.size: Final = A.shape[0]
         self.half_width: Final = max(1, min(half_width, self.size - 1))
