@@ -58,3 +58,39 @@ def test_moments_refuse_starts(options: dict[str, object]) -> None:
         vm.variance_components(
             rng.standard_normal(30), designs={"x": rng.standard_normal((30, 50))}, method="moments", **options
         )
+
+
+@pytest.mark.filterwarnings("ignore::varmix.errors.VarmixWarning")
+def test_components_that_the_data_cannot_tell_apart_are_named_and_their_sum_is_right() -> None:
+    rng = np.random.default_rng(4)
+    root = rng.standard_normal((60, 30))
+    K = root @ root.T / 30
+    y = np.linalg.cholesky(K + 0.5 * np.eye(60)) @ rng.standard_normal(60)
+    alone = vm.variance_components(y, kernels={"k": K})
+    both = vm.variance_components(y, kernels={"k": K, "again": K})
+    assert alone.status is vm.Status.CONVERGED
+    assert both.status is vm.Status.CONFOUNDED
+    assert "'k', 'again'" in both.facts["warnings"][0]
+    assert "residual" not in both.facts["warnings"][0]
+    # One optimum, certified to 1e-8 standard errors on both sides.
+    assert both.log_likelihood == pytest.approx(alone.log_likelihood, rel=1e-10)
+    assert both.components["estimate"][:2].sum() == pytest.approx(alone.components["estimate"][0], rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::varmix.errors.VarmixWarning")
+def test_a_response_that_a_design_explains_exactly_has_no_estimate() -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((40, 6))
+    assert vm.variance_components(X @ rng.standard_normal(6) + 2.0, designs={"x": X}).status is vm.Status.UNBOUNDED
+
+
+def test_a_likelihood_with_two_maxima_is_climbed_from_both() -> None:
+    rng = np.random.default_rng(157)
+    X = rng.binomial(2, 0.3, (20, 20)).astype(float)
+    y = (X - X.mean(axis=0)) @ rng.normal(size=20) * 0.4 + rng.normal(size=20)
+    fit = vm.variance_components(y, designs={"x": X})
+    lower = vm.variance_components(y, designs={"x": X}, start=[1e-3, 1.0])
+    assert lower.log_likelihood < fit.log_likelihood - 1.0
+    assert len(fit.starts) > 1
+    many = vm.variance_components_many(y[:, None], designs=X)
+    assert many["log_likelihood"].iloc[0] == pytest.approx(fit.log_likelihood, rel=1e-9)

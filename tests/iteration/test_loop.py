@@ -229,7 +229,7 @@ def test_the_best_of_several_starts_is_one_that_arrived() -> None:
 
 def test_every_status_gives_advice() -> None:
     assert {status for status in Status if status.arrived} == {
-        Status.CONVERGED, Status.ON_BOUNDARY, Status.CLOSED_FORM, Status.OUTSIDE_CONE
+        Status.CONVERGED, Status.ON_BOUNDARY, Status.CONFOUNDED, Status.CLOSED_FORM, Status.OUTSIDE_CONE
     }  # fmt: skip
     assert len({status.advice for status in Status}) == len(Status)
     assert all(len(status.advice) > 40 for status in Status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ from varmix.api.inputs import Inputs, gather
 from varmix.api.moments import Moments, by_moments, fit_randomised
 from varmix.errors import ConvergenceWarning, FragileMomentsWarning, NotIdentifiedError, OptionError, VarmixWarning
 from varmix.genotype import Reference, Scaling
-from varmix.iteration import Starts, from_every_start
+from varmix.iteration import Starts, Status, from_every_start
 from varmix.linalg.threads import threads_for
 from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.climb import SCHEMES, Climb
+from varmix.models.linear.confounding import confounded
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.starting import equal_start, good_starts, random_start
@@ -173,6 +174,16 @@ def by_climbing(model: VarianceComponents, climb: Climb, points: list[VariancePa
     notes: dict[str, Any] = {"accelerate": climb.accelerate, "starts": len(points)}
     if len(points) > 1:
         notes["starts_at_best"] = starts.reached_best
+    mixed = confounded(best.params.values, best.stats) if best.status.arrived else ()
+    if mixed:
+        best = replace(best, status=Status.CONFOUNDED)
+        names = ", ".join(f"'{model.names[k]}'" for k in mixed)
+        notes["warnings"] = [
+            (
+                f"The data cannot tell {names} apart (their information is singular): each estimate is arbitrary, "
+                "what they add up to is not. Drop or merge them."
+            )
+        ]
     return Estimation(method=climb.scheme, outcome=best, starts=starts, notes=notes)
 
 

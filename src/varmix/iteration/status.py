@@ -13,6 +13,10 @@ class Status(Enum):
         "The certificate is met and a parameter is exactly at an edge of its space: use profile intervals and tests "
         "made for the edge, not its standard error."
     )
+    CONFOUNDED = (
+        "The certificate is met, but the data cannot tell some parameters apart: other values of them are as good. "
+        "Drop or merge them; what they add up to is estimated all the same."
+    )
     CLOSED_FORM = "The estimate solves its equations exactly; nothing was iterated."
     OUTSIDE_CONE = (
         "The equations are solved exactly and the solution lies outside the parameter space: read it as no evidence of "
@@ -43,4 +47,10 @@ class Status(Enum):
     @property
     def arrived(self) -> bool:
         """Whether the estimate is what was asked for: an optimum with its certificate, or an exact solution."""
-        return self in (Status.CONVERGED, Status.ON_BOUNDARY, Status.CLOSED_FORM, Status.OUTSIDE_CONE)
+        return self in (
+            Status.CONVERGED,
+            Status.ON_BOUNDARY,
+            Status.CONFOUNDED,
+            Status.CLOSED_FORM,
+            Status.OUTSIDE_CONE,
+        )

@@ -15,8 +15,9 @@ ADVICE = {
     ),
     Status.UNDEFINED: ("V is not positive definite at the start: start from a positive residual variance."),
     Status.UNBOUNDED: (
-        "The likelihood has no maximum: with ML and a kernel that vanishes in the direction of a covariate (as many "
-        "centred columns as rows) it grows without bound as the residual variance goes to 0. Use criterion='reml'."
+        "The likelihood has no maximum: it grows without bound as the residual variance goes to 0. Either the kernels "
+        "explain the response exactly, or (ML) they vanish in the direction of a covariate, as many centred columns as "
+        "rows do in the intercept's: use criterion='reml' then."
     ),
 }
 
