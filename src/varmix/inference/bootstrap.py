@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from varmix.errors import OptionError
+from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError
 from varmix.inference.wald import LEVEL, check_level
 from varmix.typing import Matrix, Vector
+
+FAILED = 0.01
+"""Share of failed refits above which they are told: they are not failures at random, and what is left understates the
+tails, by about this share in a tail of 2.5 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +23,11 @@ class Bootstrap:
 
     replicates: Matrix
     names: tuple[str, ...]
+
+    @property
+    def failed(self) -> int:
+        """Refits that failed: standard errors and intervals are those of the others."""
+        return int(np.isnan(self.replicates).all(axis=1).sum())
 
     @property
     def standard_errors(self) -> Vector:
@@ -37,8 +47,22 @@ def parametric_bootstrap(
 ) -> Bootstrap:
     """`count` calls of `replicate`, each with a generator of its own spawned from `rng`.
 
-    Raises OptionError for fewer than two replicates.
+    A replicate that failed returns NaN throughout. Warns (ConvergenceWarning) where more than 1 % did. Raises
+    OptionError for fewer than two replicates, NotAvailableError where fewer than two succeeded.
     """
     if count < 2:
         raise OptionError(f"{count} bootstrap replicates tell nothing: ask for at least 2 (usually 200 or more).")
-    return Bootstrap(replicates=np.stack([replicate(child) for child in rng.spawn(count)]), names=names)
+    result = Bootstrap(replicates=np.stack([replicate(child) for child in rng.spawn(count)]), names=names)
+    if count - result.failed < 2:
+        raise NotAvailableError(
+            f"{result.failed} of {count} refits to draws from this fit did not arrive, so that there is no bootstrap. "
+            "Use profile intervals, or criterion='reml'."
+        )
+    if result.failed > FAILED * count:
+        warnings.warn(
+            f"{result.failed} of {count} refits to draws from this fit did not arrive: standard errors and intervals "
+            "are those of the others, and may be too short. Compare them with profile intervals.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return result

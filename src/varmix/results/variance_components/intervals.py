@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from varmix.errors import NotAvailableError, OptionError
 from varmix.inference.bootstrap import Bootstrap, parametric_bootstrap
@@ -17,15 +18,18 @@ from varmix.inference.likelihood_ratio import (
 )
 from varmix.inference.profile import Profile, profile_interval
 from varmix.inference.proportion import proportion_covariance, proportions
-from varmix.inference.wald import wald_interval
+from varmix.inference.wald import LEVEL, wald_interval
 from varmix.models.linear.climb import Climb
 from varmix.models.linear.params import VarianceParams
+from varmix.models.linear.starting import good_starts
 from varmix.models.linear.statistics import summarise_linear
 from varmix.results.variance_components.estimates import Estimates
 from varmix.results.variance_components.restricted import Restricted
 from varmix.typing import Vector
 
 Of = Literal["variance", "proportion"]
+SURE = 1.0 - 1e-12
+"""The largest level whose quantile still has digits."""
 
 
 class Intervals:
@@ -94,9 +98,15 @@ class Intervals:
         return float(step if of == "variance" else min(0.5, step * traces[component] / total))
 
     def path(self, component: int, of: Of, points: int, reach: float) -> pd.DataFrame:
-        """Profile log-likelihood relative to its maximum on a grid `reach` likelihood-ratio units of 1.92 wide."""
+        """Profile log-likelihood relative to its maximum on a grid of at least `points` values.
+
+        The grid ends where the profile has fallen by `reach` times 1.92 (half the 95 % quantile of chi-square with one
+        degree of freedom), or at the bounds. Raises OptionError for a `reach` that is not positive.
+        """
+        if not 0.0 < reach < np.inf or points < 2:
+            raise OptionError(f"reach={reach} must be positive (in units of 1.92) and points={points} at least 2.")
         profile = self.profiled(component, of)
-        level = float(np.clip(1.0 - np.exp(-3.0 * reach), 0.5, 0.999999))
+        level = min(float(stats.chi2.cdf(reach * stats.chi2.ppf(LEVEL, 1), 1)), SURE)
         lower, upper = profile_interval(profile, level=level)
         upper = upper if np.isfinite(upper) else profile.estimate + 10.0 * profile.step
         values = np.unique(np.append(np.linspace(lower, upper, points), profile.estimate))
@@ -120,14 +130,21 @@ class Intervals:
         return likelihood_ratio(self.log_likelihood, null, weights, tested)
 
     def bootstrap(self, replicates: int, rng: np.random.Generator) -> Bootstrap:
-        """Refit draws from the fitted model; statistics are all variances, then all proportions."""
+        """Refit draws from the fitted model; statistics are all variances, then all proportions.
+
+        Where the climb from the estimate does not arrive, the starts of an ordinary fit are tried.
+        """
         estimates, model = self.estimates, self.estimates.model
         start = np.maximum(estimates.variances, 1e-3 * estimates.variances.max())
         climb = Climb(criterion=model.criterion)
 
         def replicate(generator: np.random.Generator) -> Vector:
             draw = model.piece.system.draw(estimates.variances, generator)
-            outcome = climb.run([model.piece.with_complement(draw)], VarianceParams(start))
+            piece = model.piece.with_complement(draw)
+            outcome = climb.run_inside([piece], VarianceParams(start))
+            for begin in [] if outcome.status.arrived else good_starts(piece, model.criterion):
+                if not outcome.status.arrived:
+                    outcome = climb.run_inside([piece], begin)
             values = outcome.params.values if outcome.status.arrived else np.full(len(start), np.nan)
             return np.concatenate([values * estimates.outward, proportions(values, model.traces)])
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
-from varmix.iteration import Backtracking, Stopping, iterate
+import numpy as np
+from scipy.optimize import nnls
+
+from varmix.errors import ConvergenceWarning
+from varmix.iteration import Backtracking, Outcome, Stopping, iterate
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.restricted import RestrictedNewton
@@ -13,6 +19,10 @@ from varmix.typing import Matrix, Vector
 
 TOLERANCE = 1e-6
 """Distance from the restricted optimum in standard errors: its log-likelihood is then right to 1e-12."""
+NEAR = 1e-3
+"""Distance at which a climb that rounding has stopped is good enough: its log-likelihood is right to 5e-7."""
+MAX_ITERATIONS = 200
+"""Newton takes about ten; far more only where halved steps creep along a bound."""
 
 
 class Restricted:
@@ -22,24 +32,47 @@ class Restricted:
         self.model = model
         self.estimate = variances
         floor = 1e-3 / np.maximum(model.traces / model.traces[-1], np.finfo(float).tiny)
+        self._floor = floor
         self._start = np.maximum(variances, floor)
 
     def maximum(self, offset: Vector, directions: Matrix, start: Vector) -> tuple[float, Vector]:
         """Log-likelihood (internal units) and theta at the best t >= 0 of `offset + directions t`.
 
-        On a ray the best scale is known: `V = t V_1` has its maximum at `t = y'P_1 y / N`, N rows with a residual.
+        Where the climb from `start` does not arrive, others are tried; a ConvergenceWarning tells if none does. On a
+        ray the best scale is known: `V = t V_1` has its maximum at `t = y'P_1 y / N`, N rows with a residual.
         """
         if directions.shape[1] == 1 and not offset.any():
             return self._on_ray(directions[:, 0])
+        best = self._climb(offset, directions, start)
+        for again in self._further_starts(offset, directions):
+            if _reached(best[0]):
+                break
+            best = max(best, self._climb(offset, directions, again), key=_rank)
+        outcome, variances = best
+        if not _reached(outcome) and np.isfinite(outcome.objective):
+            _tell(outcome)
+        return outcome.objective, variances
+
+    def _climb(self, offset: Vector, directions: Matrix, start: Vector) -> tuple[Outcome[Any, Any], Vector]:
         scheme = RestrictedNewton(criterion=self.model.criterion, offset=offset, directions=directions)
         outcome = iterate(
             scheme,
             VarianceParams(start),
             [self.model.piece],
-            stopping=Stopping(tolerance=TOLERANCE, max_iterations=200),
+            stopping=Stopping(tolerance=TOLERANCE, max_iterations=MAX_ITERATIONS),
             accelerator=Backtracking(halvings=40),
         )
-        return outcome.objective, scheme.variances(outcome.params)
+        return outcome, scheme.variances(outcome.params)
+
+    def _further_starts(self, offset: Vector, directions: Matrix) -> Iterator[Vector]:
+        """The points of the restriction nearest to the estimate, and to equal shares of its variance."""
+        traces = self.model.traces
+        equal = float(self.estimate @ traces) / len(traces) / traces
+        for wanted in (np.maximum(self.estimate, self._floor), equal):
+            # Nearest in contributions to the variance, which have one scale.
+            nearest = nnls(directions * traces[:, None], (wanted - offset) * traces)[0]
+            least = 1e-3 * float(wanted @ traces) / (directions * traces[:, None]).sum(axis=0)
+            yield np.maximum(nearest, least)
 
     def _on_ray(self, direction: Vector) -> tuple[float, Vector]:
         stats = summarise_linear(self.model.piece, direction, self.model.criterion)
@@ -91,3 +124,21 @@ class Restricted:
         if np.isfinite(log_likelihood):
             self._start = np.maximum(variances, 1e-6 * self._start.max())
         return log_likelihood
+
+
+def _reached(outcome: Outcome[Any, Any]) -> bool:
+    return outcome.status.arrived or outcome.certificate.newton_decrement <= NEAR
+
+
+def _rank(found: tuple[Outcome[Any, Any], Vector]) -> tuple[bool, float]:
+    return _reached(found[0]), found[0].objective
+
+
+def _tell(outcome: Outcome[Any, Any]) -> None:
+    warnings.warn(
+        f"A maximum under a restriction was not reached ({outcome.status.name}, "
+        f"{outcome.certificate.newton_decrement:.1e} standard errors away): the profile interval or test that rests on "
+        "it may be off. Compare it with a bootstrap.",
+        ConvergenceWarning,
+        stacklevel=5,
+    )
