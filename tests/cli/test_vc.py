@@ -273,6 +273,20 @@ def test_a_fit_short_of_its_certificate_is_written_and_exits_4(vc, tmp_path):
     assert vm.load(tmp_path / "fit.json").status is vm.Status.STEP_LIMIT
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--method", "em", "--no-polish", "--max-iterations", 3),  # no intervals away from an optimum
+        ("--method", "moments", "--traces", "randomised", "--errors", "jackknife", "--blocks", 10, "--probes", 20),
+    ],
+)
+def test_figures_are_drawn_whatever_the_kind_of_interval(vc, tmp_path, options):
+    result = vc(*options, "--out", tmp_path)
+    assert result.exit_code == (4 if "em" in options else 0), result.stderr
+    assert (tmp_path / "components.png").stat().st_size > 0
+    assert (tmp_path / "progress.png").exists() == ("em" in options)
+
+
 def test_one_file_may_hold_traits_and_covariates(run, files, tmp_path):
     both = read(files / "demo.pheno.tsv").merge(read(files / "demo.covar.tsv")[["FID", "IID", "age"]])
     both.to_csv(files / "both.tsv", sep="\t", index=False, na_rep="NA")

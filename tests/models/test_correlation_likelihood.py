@@ -15,13 +15,14 @@ from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.climb import Climb
 from varmix.models.linear.correlation.climb import climb_held, climb_pair, equal_start
 from varmix.models.linear.correlation.cone import cone_step
-from varmix.models.linear.correlation.interval import likelihood_covariance, profile_interval, zero_ratio
+from varmix.models.linear.correlation.information import likelihood_covariance
 from varmix.models.linear.correlation.likelihood import PairParams, matrix_of, summarise_pair
 from varmix.models.linear.correlation.moments import pair_moments
 from varmix.models.linear.correlation.pair import Criterion, Pair, build_pair
 from varmix.models.linear.correlation.pxem import PairEM, PairPXEM
 from varmix.models.linear.moments import solve_moments, summarise_moments
 from varmix.models.linear.starting import equal_start as single_start
+from varmix.results.correlation.intervals import rho_interval
 from varmix.typing import Matrix, Square, Vector
 
 CASES = [(overlap, criterion) for overlap in (0, 15, 40) for criterion in ("reml", "ml")]
@@ -162,7 +163,7 @@ def test_a_pxem_step_is_the_m_step_written_out_with_effects() -> None:
 def test_without_correlation_the_likelihood_is_that_of_two_single_fits() -> None:
     data = simulate(0.4, seed=4)
     pair = data.pair("reml")
-    null = zero_ratio(pair, climb_pair(pair)).null_log_likelihood
+    null = climb_held(pair, 0.0, climb_pair(pair).params.values).objective
     total = 0.0
     for X, Z, y in zip(data.X, data.Z, data.y, strict=True):
         piece, units = build_structure(Z, Kernels(matrices=[X @ X.T], matrix_names=["K"])).piece(y)
@@ -241,13 +242,13 @@ def test_the_cone_step_is_at_least_as_good_as_any_feasible_step() -> None:
 def test_profile_ends_lose_exactly_the_chi_square_limit() -> None:
     pair = simulate(0.5, seed=7, n=70).pair("reml")
     outcome = climb_pair(pair)
-    low, high = profile_interval(pair, outcome, 0.8)
+    low, high = rho_interval(pair, outcome, 0.3, 0.8)
     assert -1.0 <= low < outcome.params.correlation < high <= 1.0
     for end in (low, high):
         lost = 2.0 * (outcome.objective - climb_held(pair, end, outcome.params.values).objective)
         if abs(end) < 1.0:
-            # The end is found to 1e-5 in rho, where the deviance changes by about 10 per unit.
-            assert lost == pytest.approx(chi2.ppf(0.8, 1), abs=1e-3)
+            # The end is found to 1e-7 of its distance, where the deviance changes by about 10 per unit.
+            assert lost == pytest.approx(chi2.ppf(0.8, 1), abs=1e-5)
         else:
             assert lost <= chi2.ppf(0.8, 1)
 
@@ -260,9 +261,9 @@ def test_turning_one_response_mirrors_everything(overlap: int) -> None:
     pairs = [cohorts.pair("reml") for cohorts in (data, turned)]
     fits = [climb_pair(pair) for pair in pairs]
     np.testing.assert_allclose(fits[1].params.values, signs * fits[0].params.values, rtol=1e-6)
-    ends = [profile_interval(pair, fit, 0.8) for pair, fit in zip(pairs, fits, strict=True)]
+    ends = [rho_interval(pair, fit, 0.3, 0.8) for pair, fit in zip(pairs, fits, strict=True)]
     np.testing.assert_allclose(ends[1], [-ends[0][1], -ends[0][0]], atol=1e-4)
-    tests = [zero_ratio(pair, fit).statistic for pair, fit in zip(pairs, fits, strict=True)]
+    tests = [climb_held(pair, 0.0, fit.params.values).objective for pair, fit in zip(pairs, fits, strict=True)]
     # A point held ends within 1e-5 standard errors, so within 1e-10 of its log-likelihood.
     np.testing.assert_allclose(tests[0], tests[1], atol=1e-8)
 

@@ -56,6 +56,27 @@ def test_tables_have_the_columns_that_scripts_rely_on(fit: vm.Fit, moments: vm.F
         assert one.glance()["nobs"].iloc[0] == 140
 
 
+def test_the_rows_of_both_responses_add_up(fit: vm.Fit) -> None:
+    y1, y2, G = simulate()
+    table = fit.augment()
+    assert list(table.columns) == ["response", "row", "y", "fixed", "fitted", "resid"]
+    assert table["response"].tolist() == ["y1"] * 70 + ["y2"] * 70
+    assert table["row"].tolist() == [*range(70), *range(70)]
+    y = np.concatenate([y1, y2])
+    np.testing.assert_allclose(table["y"], y, rtol=1e-14)
+    np.testing.assert_allclose(table["fitted"] + table["resid"], y, rtol=1e-12)
+    Z = np.column_stack([np.ones(70), np.linspace(0.0, 1.0, 70)])
+    effects = fit.coefficients["estimate"].to_numpy()
+    fixed = np.concatenate([Z @ effects[:2], np.full(70, effects[2])])  # age is a covariate of the first response only
+    np.testing.assert_allclose(table["fixed"], fixed, rtol=1e-9)
+    s1, s2, s12, e1, e2, e12 = fit.components["estimate"]
+    X = standardise(G).array()
+    rest = np.kron([[e1, e12], [e12, e2]], np.eye(70))
+    V = np.kron([[s1, s12], [s12, s2]], X @ X.T) + rest
+    # Condition number of V times rounding, in units of the responses of 10 and 0.1.
+    np.testing.assert_allclose(table["resid"], rest @ np.linalg.solve(V, y - fixed), rtol=1e-7, atol=1e-8)
+
+
 def test_likelihood_and_fixed_effects_are_those_of_dense_algebra(fit: vm.Fit) -> None:
     y1, y2, G = simulate()
     X, n = standardise(G).array(), 70

@@ -37,6 +37,12 @@ class Cohort:
         """FID and IID of the rows used: those of the response, else those of the genotypes."""
         return self.variants.sample_ids if self.design.sample_ids is None else self.design.sample_ids
 
+    @property
+    def people(self) -> pd.DataFrame:
+        """Their ids, when known, and `row`, the position of each in the response as passed."""
+        row = pd.DataFrame({"row": self.design.rows})
+        return row if self.ids is None else pd.concat([self.ids.reset_index(drop=True), row], axis=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:

@@ -95,6 +95,7 @@ def genetic_correlation(
         names=told_apart(first.design.response_names[0], second.design.response_names[0]),
         columns=(first.design.names, second.design.names),
         criterion=criterion,
+        people=(first.people, second.people),
     )
     sample = _sample(cohorts, shared, flipped)
     if method == "moments":

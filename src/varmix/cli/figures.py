@@ -17,12 +17,15 @@ RESOLUTION = 150
 
 
 def write_figures(findings: Findings, folder: Path) -> list[str]:
-    """components.png; of likelihood fits progress.png, and profile.png of a single kernel. Raises MissingExtraError."""
+    """components.png; of likelihood fits progress.png, and at the optimum profile.png of a single kernel.
+
+    Raises MissingExtraError.
+    """
     fit = findings.fit
     drawn = {"components": fit.plot.components()}
     if fit.criterion != "moments":
         drawn["progress"] = fit.plot.progress()
-        if len(fit.components) == 2:
+        if len(fit.components) == 2 and fit.status.arrived:
             drawn["profile"] = fit.plot.profile(str(fit.components["term"].iloc[0]), "proportion")
     return _save(drawn, folder)
 

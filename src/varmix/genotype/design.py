@@ -141,31 +141,6 @@ class StandardisedDesign:
             out += block @ b[part]
         return out
 
-    def cross_with(self, other: StandardisedDesign) -> Matrix:
-        """X'Y, shape (p, other.p), for two designs on the same rows. Raises ShapeError."""
-        if other.n != self.n:
-            raise ShapeError(
-                f"Design '{self.name}' has {self.n:,} rows and '{other.name}' has {other.n:,}. Use the same samples in "
-                "both."
-            )
-        out = np.empty((self.p, other.p))
-        for part, block in other.blocks():
-            out[:, part] = self.cross(block)
-        return out
-
-    def gram_with(self, other: StandardisedDesign) -> Matrix:
-        """XY', shape (n, other.n), for two designs on the same columns. Raises ShapeError."""
-        if other.p != self.p:
-            raise ShapeError(
-                f"Design '{self.name}' has {self.p:,} columns and '{other.name}' has {other.p:,}. Use "
-                "`apply` to put the second on the variants of the first."
-            )
-        out = np.zeros((self.n, other.n))
-        aligned = replace(other, block_size=self.block_size)
-        for (_, mine), (_, theirs) in zip(self.blocks(), aligned.blocks(), strict=True):
-            out += mine @ theirs.T
-        return out
-
     def apply(self, new: Any, rows: Any = None) -> StandardisedDesign:
         """New rows with this centring and scaling ([VC-6]); missing calls take the training mean.
 

@@ -15,12 +15,13 @@ from varmix.inference.wald import LEVEL, check_level, wald_interval
 from varmix.iteration import Certificate, Outcome, Status
 from varmix.models.linear.correlation.climb import climb_held
 from varmix.models.linear.correlation.estimates import EDGE, GeneticCorrelation
-from varmix.models.linear.correlation.interval import profile_interval
 from varmix.models.linear.correlation.likelihood import PairParams, PairStats
 from varmix.results.correlation.advice import advice_on
 from varmix.results.correlation.broom import correlation_titles, tidy_correlation
 from varmix.results.correlation.coefficients import coefficients_table
+from varmix.results.correlation.intervals import rho_interval
 from varmix.results.correlation.responses import CORRELATION, PairedResponses
+from varmix.results.correlation.rows import rows_table
 from varmix.results.correlation.tables import components_table, correlation_table
 from varmix.results.report import Facts, Report
 
@@ -116,7 +117,7 @@ class CorrelationReport(Report):
     def tables(self) -> tuple[str, ...]:
         """Names of the tables."""
         if self.outcome is not None:
-            return ("correlation", "components", "coefficients", "progress", "sample")
+            return ("correlation", "components", "coefficients", "progress", "sample", "augment")
         return (
             "correlation",
             "components",
@@ -133,6 +134,7 @@ class CorrelationReport(Report):
             "progress": self._progress,
             "jackknife": self._jackknife,
             "sample": self.sample.copy,
+            "augment": lambda: rows_table(self.responses, self._params),
         }
         if name not in self.tables:
             self._refuse(name)
@@ -158,7 +160,7 @@ class CorrelationReport(Report):
         if not self.status.arrived:
             return math.nan, math.nan
         if kind == "profile":
-            return profile_interval(self.responses.pair, self._climbed, level)
+            return rho_interval(self.responses.pair, self._climbed, found.se, level)
         error = np.array(found.jackknife_errors[-1] if kind == "jackknife" else found.se)
         bound = 1.0 if outcome is not None else math.inf
         ends = wald_interval(np.array(found.rho), error, level=level, lower=-bound, upper=bound)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from varmix.models.linear.correlation.pair import Criterion, Pair
 from varmix.typing import Vector
@@ -31,6 +32,8 @@ class PairedResponses:
     columns: tuple[tuple[str, ...], tuple[str, ...]]
     """Names of the covariates."""
     criterion: Criterion
+    people: tuple[pd.DataFrame, pd.DataFrame]
+    """Of either response the rows used: FID and IID when known, and `row`, the position in the input."""
 
     @property
     def terms(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from varmix.errors import NotAvailableError
 from varmix.iteration import Outcome, Status
-from varmix.models.linear.correlation.interval import likelihood_covariance
+from varmix.models.linear.correlation.information import likelihood_covariance
 from varmix.models.linear.correlation.likelihood import PairParams, PairStats, correlation_of
 from varmix.models.linear.correlation.moments import correlation_error, pair_moments
 from varmix.models.linear.correlation.pair import NAMES, Pair
@@ -57,26 +57,6 @@ class GeneticCorrelation:
             raise NotAvailableError("No jackknife was made. Pass method='moments' and blocks=, the number of blocks.")
         rho = np.array([correlation_of(values) for values in self.without_block])
         return np.asarray(np.sqrt(jackknife_covariance(np.column_stack([self.without_block, rho])).diagonal()))
-
-    @property
-    def genetic_variances(self) -> tuple[float, float]:
-        """s_1 and s_2."""
-        return float(self.estimates[0]), float(self.estimates[1])
-
-    @property
-    def genetic_covariance(self) -> float:
-        """s_12."""
-        return float(self.estimates[2])
-
-    @property
-    def residual_variances(self) -> tuple[float, float]:
-        """e_1 and e_2."""
-        return float(self.estimates[3]), float(self.estimates[4])
-
-    @property
-    def residual_covariance(self) -> float:
-        """e_12; 0 where nobody is in both."""
-        return float(self.estimates[5]) if self.estimates.size == 6 else 0.0
 
     @property
     def within_cone(self) -> bool:

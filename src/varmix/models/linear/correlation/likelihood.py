@@ -24,10 +24,9 @@ effects fit a response exactly the likelihood has no maximum, and a fit is to en
 
 @dataclass(frozen=True, slots=True)
 class PairParams:
-    """`s_1, s_2, s_12, e_1, e_2[, e_12]` with both 2 x 2 matrices positive semidefinite; `turn` counts updates."""
+    """`s_1, s_2, s_12, e_1, e_2[, e_12]` with both 2 x 2 matrices positive semidefinite."""
 
     values: Vector
-    turn: int = 0
 
     def vector(self) -> Vector:
         """The parameters."""
@@ -41,7 +40,7 @@ class PairParams:
             values[3:] = _above_floor(values[3:])
         else:
             values[3:5] = np.maximum(values[3:5], RESIDUAL_FLOOR)
-        return PairParams(values, self.turn)
+        return PairParams(values)
 
     @property
     def effects(self) -> Square:

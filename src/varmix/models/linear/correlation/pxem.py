@@ -42,7 +42,7 @@ class PairPXEM(PairScheme):
     """Expands the effects of each variant by a full 2 x 2 matrix Delta.
 
     Without people in both, the residual variances follow from the same M-step. With, their matrix and the effects' are
-    updated in turns, each from an E-step of its own: both kinds of update raise the likelihood.
+    not updated together: either alone raises the likelihood, and the one of which the score expects more is made.
     """
 
     name: str = "pxem"
@@ -55,9 +55,6 @@ class PairPXEM(PairScheme):
     def update(self, params: PairParams, stats: PairStats, /) -> PairParams:
         """Delta by weighted least squares in expectation, then the reduction `Sigma <- Delta Sigma* Delta'` [PX-1]."""
         values = params.values
-        if values.size == 6 and params.turn % 2:
-            fresh = params.moved_to(np.concatenate([values[:3], _residuals(values, stats)]))
-            return PairParams(fresh.values, params.turn + 1)
         assert stats.expansion is not None
         assert stats.projection is not None
         assert stats.residual_squares is not None
@@ -65,9 +62,9 @@ class PairPXEM(PairScheme):
         Delta = np.linalg.lstsq(stats.expansion, stats.projection, rcond=1e-13)[0].reshape(2, 2)
         effects = triple_of(Delta @ star @ Delta.T)
         residuals = values[3:]
-        if values.size == 5:
-            # c' delta is weighted by 1/e_i; the new e_i = (r'r - c'delta)/n_i is not.
-            explained = (stats.projection.reshape(2, 2) * Delta).sum(axis=1) * residuals
-            residuals = (stats.residual_squares - explained) / stats.sizes
-        fresh = params.moved_to(np.concatenate([effects, residuals]))
-        return PairParams(fresh.values, params.turn + 1)
+        if values.size == 6:
+            either = (np.concatenate([effects, residuals]), np.concatenate([values[:3], _residuals(values, stats)]))
+            return params.moved_to(max(either, key=lambda new: float(stats.score @ (new - values))))
+        # c' delta is weighted by 1/e_i; the new e_i = (r'r - c'delta)/n_i is not.
+        explained = (stats.projection.reshape(2, 2) * Delta).sum(axis=1) * residuals
+        return params.moved_to(np.concatenate([effects, (stats.residual_squares - explained) / stats.sizes]))
