@@ -259,7 +259,10 @@ def test_the_cohort_cross_product_has_the_variance_printed(case: SimpleNamespace
     rng = np.random.default_rng(11)  # [VC-8]
     p, n_1, n_2, s_12 = 12, 9, 7, 0.4
     X_1, X_2 = rng.normal(size=(n_1, p)), rng.normal(size=(n_2, p))
-    K_12, B = X_1 @ X_2.T, rng.normal(size=(n_1, n_2))
+    covariates = rng.normal(size=(n_1, 2)), np.ones((n_2, 1))
+    M_1, M_2 = (np.eye(len(Z)) - Z @ np.linalg.pinv(Z) for Z in covariates)
+    K_12 = X_1 @ X_2.T
+    B = M_1 @ K_12 @ M_2
     V_1, V_2 = X_1 @ X_1.T + np.eye(n_1), 0.5 * X_2 @ X_2.T + np.eye(n_2)
     joint = np.block([[V_1, s_12 * K_12], [s_12 * K_12.T, V_2]])
     form = np.zeros_like(joint)

@@ -97,7 +97,7 @@ class MomentsReport(Report):
     @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables."""
-        return ("components", "proportions", "coefficients", "sample")
+        return ("components", "proportions", "coefficients", "sample", "augment")
 
     def table(self, name: str) -> pd.DataFrame:
         """A table by name."""
@@ -106,6 +106,7 @@ class MomentsReport(Report):
             "proportions": self._proportions,
             "coefficients": self._coefficients,
             "sample": self.sample,
+            "augment": self.augment,
         }
         if name not in makers:
             self._refuse(name)
@@ -152,6 +153,17 @@ class MomentsReport(Report):
         columns = {"estimate": estimate, "se": error, "df": float(df), "statistic": statistic, "p": p}
         table = pd.DataFrame({**columns, "lower": lower, "upper": upper}, index=list(self.design.names))
         return table.rename_axis("term")
+
+    def augment(self) -> pd.DataFrame:
+        """One row per row used: response, fixed part by least squares, fitted and residual.
+
+        Fitted is the fixed part alone: what is read block by block predicts no effects.
+        """
+        design = self.design
+        fixed = design.Z @ (self.estimates.fixed * self.estimates.unit)
+        columns = {"row": design.rows, "y": design.y, "fixed": fixed, "fitted": fixed, "resid": design.y - fixed}
+        table, ids = pd.DataFrame(columns), design.sample_ids
+        return table if ids is None else pd.concat([ids.reset_index(drop=True), table], axis=1)
 
     def interval(self, name: str, **options: Any) -> tuple[float, float]:
         """Wald interval of a variance or (`of="proportion"`) a proportion."""
