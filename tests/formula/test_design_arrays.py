@@ -126,7 +126,7 @@ def test_bad_arrays_are_refused_with_a_reason() -> None:
         (NotFiniteError, "infinite in row 0", np.where(np.arange(30) == 0, np.inf, Y), Z),
         (DataError, "3 complete rows for 3 columns", Y[:3], Z[:3]),
         (DataError, "same name", Y, pd.DataFrame(Z, columns=["a", "a"])),
-        (DataError, "cannot be read as numbers", ["a", "b"], None),
+        (DataError, "holds text, not numbers", ["a", "b"], None),
         (DataError, "not numeric", pd.DataFrame({"a": ["x", "y"]}), None),
         (ShapeError, "response has shape", np.zeros((2, 2, 2)), None),
         (ShapeError, "response has shape", np.zeros(0), None),

@@ -12,10 +12,11 @@ import pandas as pd
 
 from varmix.errors import DataError, OptionError, ShapeError
 from varmix.formula import Alignment, Design, align, design_from_arrays, design_from_formula
-from varmix.formula.frame import column_names, select_columns, try_frame
+from varmix.formula.frame import column_names, select_columns, select_ids, try_frame
 from varmix.genotype import GenotypeSource, Reference, RelationshipMatrix, Scaling, as_source, standardise
 from varmix.genotype.design import StandardisedDesign
-from varmix.genotype.identifiers import SAMPLE_COLUMNS
+from varmix.genotype.identifiers import SAMPLE_COLUMNS, sample_table
+from varmix.genotype.numbers import is_masked, real_numbers
 from varmix.linalg.symmetric import check_symmetric
 from varmix.models.linear.model import RESIDUAL, Term
 from varmix.typing import Index, Square, Tick
@@ -189,13 +190,9 @@ def split_ids(y: Any) -> tuple[pd.DataFrame | None, Any]:
 def given_ids(sample_ids: Any, data: Any = None) -> pd.DataFrame | None:
     """Sample ids as a table: those given, or the columns FID and IID of the data, or None."""
     if sample_ids is not None:
-        if isinstance(sample_ids, pd.DataFrame):
-            return sample_ids
-        return pd.DataFrame({"IID": np.asarray(sample_ids).astype(str)})
-    if data is None:
-        return None
-    there = [name for name in SAMPLE_COLUMNS if name in column_names(data)]
-    return select_columns(data, there) if "IID" in there else None
+        return sample_table(sample_ids, RESPONSE)
+    ids = None if data is None else select_ids(data)
+    return None if ids is None else sample_table(ids, RESPONSE)
 
 
 def _named(designs: Mapping[str, Any] | None, kernels: Mapping[str, Any] | None) -> Iterator[_Named]:
@@ -215,9 +212,10 @@ def _named(designs: Mapping[str, Any] | None, kernels: Mapping[str, Any] | None)
             yield _Named(name=name, rows=source.n_samples, ids=source.sample_ids, source=source)
     for name, data in kernels.items():
         _check_name(name)
-        matrix = data.values if isinstance(data, RelationshipMatrix) else np.asarray(data)
-        if matrix.dtype.kind not in "fiub":
-            raise DataError(f"Kernel '{name}' holds {matrix.dtype}, not numbers. Convert it to float64.")
+        values = data.values if isinstance(data, RelationshipMatrix) else data
+        if is_masked(values):
+            raise DataError(f"Kernel '{name}' has masked entries. Fill them in, or leave these rows and columns out.")
+        matrix = real_numbers(values, f"Kernel '{name}'")
         if matrix.dtype not in (np.float64, np.float32):  # differences of small integers would wrap around
             matrix = matrix.astype(np.float64)
         check_symmetric(matrix, f"Kernel '{name}'")

@@ -9,6 +9,7 @@ import numpy as np
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
 from varmix.formula.frame import select_columns, try_frame
+from varmix.genotype.numbers import real_numbers
 from varmix.typing import Array, Matrix
 
 
@@ -20,7 +21,7 @@ def response_array(y: Any) -> tuple[Array, tuple[str, ...]]:
     if try_frame(y) is not None:
         table = select_columns(y)
         for name in table.columns:
-            if table[name].dtype.kind not in "fb":
+            if table[name].dtype.kind not in "fbiu":
                 raise DataError(f"Response '{name}' is not numeric. Code it as numbers.")
         values, names = table.to_numpy(dtype=np.float64), tuple(str(name) for name in table.columns)
     else:
@@ -39,7 +40,7 @@ def response_array(y: Any) -> tuple[Array, tuple[str, ...]]:
 def covariate_array(covariates: Any, names: Sequence[str] | None) -> tuple[Matrix, list[str]]:
     """Covariates as float64, (n, c), NaN for missing, and their names (z1, z2, ... unless given). Raises like
     the response."""
-    values = _floats(covariates, "The covariates")
+    values = _floats(covariates, "The array of covariates")
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2:
         raise ShapeError(f"The covariates have shape {values.shape}. Give n x c.")
@@ -55,10 +56,7 @@ def covariate_array(covariates: Any, names: Sequence[str] | None) -> tuple[Matri
 
 
 def _floats(values: Any, what: str) -> Array:
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{what} cannot be read as numbers: {error}. Give a numeric array.") from error
+    return np.asarray(real_numbers(values, what), dtype=np.float64)
 
 
 def _refuse_infinity(values: Matrix, names: Sequence[str], what: str) -> None:

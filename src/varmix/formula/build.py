@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 from formulaic import Formula, ModelSpec
@@ -18,7 +17,7 @@ from varmix.formula.alignment import OnMissing
 from varmix.formula.arrays import covariate_array, response_array
 from varmix.formula.design import Design
 from varmix.formula.encode import INTERCEPT, Encoder, encode_table, evaluate
-from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows, try_frame
+from varmix.formula.frame import column_names, missing_rows, select_columns, select_ids, take_rows, try_frame
 from varmix.formula.variables import needed_columns
 from varmix.genotype.identifiers import SAMPLE_COLUMNS, sample_table
 from varmix.genotype.source import check_rows
@@ -108,14 +107,7 @@ def design_from_formula(
     part = take_rows(frame, used)
     y, response_names = _responses(parsed.lhs, part)
     coded = _from_table(parsed.rhs, part, right)
-    if sample_ids is None and "IID" in available:
-        sample_ids = pd.DataFrame(
-            {
-                name: nw.from_native(data, eager_only=True)[name].to_list()
-                for name in SAMPLE_COLUMNS
-                if name in available
-            }
-        )
+    sample_ids = select_ids(data) if sample_ids is None else sample_ids
     ids = None if sample_ids is None else sample_table(sample_ids, "the data")
     return _assemble(y, response_names, coded, used, ids, sample, total)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
+from varmix.genotype.identifiers import EXACT_INTEGERS, SAMPLE_COLUMNS
 from varmix.typing import Index, Mask
 
 
@@ -28,7 +29,7 @@ def column_names(data: Any) -> list[str]:
 
 
 def select_columns(data: Any, names: Iterable[str] | None = None) -> pd.DataFrame:
-    """The columns as pandas columns of float64, bool, text (None when missing) or Categorical, rows numbered from 0.
+    """The columns as pandas columns of float64 (integers that it cannot hold stay integers), bool, text (None when missing) or Categorical, rows numbered from 0.
 
     `data` is any data frame narwhals accepts, or a mapping of columns. Raises DataError (not a data frame, a column
     that is neither numbers nor text), NotFiniteError (infinity: column and row).
@@ -37,6 +38,13 @@ def select_columns(data: Any, names: Iterable[str] | None = None) -> pd.DataFram
     given = {str(name): series for name, series in zip(frame.columns, frame.iter_columns(), strict=True)}
     columns = {name: _column(cast("nw.Series[Any]", given[name]), name) for name in (given if names is None else names)}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+
+
+def select_ids(data: Any) -> Any:
+    """The columns FID and IID of a data frame or mapping as they are, or None without IID. Raises DataError."""
+    frame = _frame(data)
+    there = [name for name in SAMPLE_COLUMNS if name in frame.columns]
+    return frame.select(there).to_native() if "IID" in there else None
 
 
 def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> Mask:
@@ -76,6 +84,10 @@ def _frame(data: Any) -> nw.DataFrame[Any]:
 
 def _column(series: nw.Series[Any], name: str) -> Any:
     kind = series.dtype
+    if kind.is_integer() and not series.is_null().any():
+        whole = series.to_numpy()
+        if np.abs(whole.astype(np.float64)).max(initial=0.0) > EXACT_INTEGERS:
+            return whole  # float64 would merge neighbours, which matters for categories
     if kind.is_numeric():
         values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
         infinite = np.isinf(values)

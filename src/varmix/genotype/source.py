@@ -12,6 +12,7 @@ import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
 from varmix.genotype.identifiers import VARIANT_COLUMNS, sample_table
+from varmix.genotype.numbers import real_numbers
 from varmix.typing import Index, Matrix
 
 
@@ -257,7 +258,7 @@ def _numeric_array(X: Any, name: str) -> tuple[np.ndarray[Any, Any], list[str] |
                     raise DataError(f"Column '{column}' of design '{name}' holds {kind}, not numbers. Encode it first.")
             truths = [column for column in frame.columns if frame.schema[column] == nw.Boolean]
             X = frame.with_columns(nw.col(*truths).cast(nw.Int8)).to_numpy() if truths else frame.to_numpy()
-    values = np.asarray(X)
+    values = real_numbers(X, f"Design '{name}'")
     if values.ndim != 2:
         raise ShapeError(
             f"Design '{name}' has shape {values.shape}; it must be two-dimensional, samples by variants. "
@@ -267,11 +268,6 @@ def _numeric_array(X: Any, name: str) -> tuple[np.ndarray[Any, Any], list[str] |
         raise ShapeError(
             f"Design '{name}' has shape {values.shape}: it is empty. Give at least one row and one column."
         )
-    if values.dtype.kind not in "biuf":
-        try:
-            values = values.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"Design '{name}' holds {values.dtype}, not numbers: {error}. Encode it first.") from error
     if values.dtype.kind == "f":
         _refuse_infinity(values, name, own_names)
     return values, own_names
