@@ -87,9 +87,9 @@ def test_newton_uses_average_information_where_traces_of_pairs_are_dear(criterio
     best, _ = dense.maximum(criterion)
     theta = best + 0.02
     direction = np.linalg.solve(dense.average(theta), dense.score(theta, criterion))
-    if (theta + direction > 0.0).all():
-        ours = step(Newton(criterion=criterion), structure, dense.y, theta)
-        np.testing.assert_allclose(ours, theta + direction, rtol=1e-8)
+    assert (theta + direction > 0.0).all(), "the case is meant to stay inside"
+    ours = step(Newton(criterion=criterion), structure, dense.y, theta)
+    np.testing.assert_allclose(ours, theta + direction, rtol=1e-8)
 
 
 @CRITERIA
