@@ -188,3 +188,78 @@ def test_nullable_columns_are_numbers_with_missing_entries(table: pd.DataFrame) 
     design = design_from_formula("height ~ age + ill", table)
     assert design.sample["missing covariate"] == 2
     assert design.c == 3
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float64])
+def test_categories_of_numbers_are_named_by_their_digits(table: pd.DataFrame, dtype: Any) -> None:
+    table["site"] = (np.arange(N) % 3).astype(dtype)
+    table["version"] = [f"{number % 2}.0" for number in range(N)]  # text: as it is
+    design = design_from_formula("height ~ C(site) * age + C(version)", table)
+    assert design.names == (
+        "(Intercept)", "C(site)1", "C(site)2", "age", "C(version)1.0", "C(site)1:age", "C(site)2:age",
+    )  # fmt: skip
+    np.testing.assert_array_equal(
+        design.encode({"site": [2], "age": [5.0], "version": ["1.0"]}), [[1, 0, 1, 5, 1, 0, 5]]
+    )
+
+
+def test_categories_that_float64_cannot_tell_apart_stay_apart(table: pd.DataFrame) -> None:
+    table["site"] = 2**53 + np.arange(N) % 3
+    assert design_from_formula("height ~ C(site)", table).names[1:] == (f"C(site){2**53 + 1}", f"C(site){2**53 + 2}")
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "__import__('os').getcwd()",
+        "I(age.to_csv('{path}'))",
+        "age.to_csv('{path}')",
+        "np.save('{path}', age)",
+        "np.linalg.norm(age)",
+        "I(np)",
+        "I([x for x in age])",
+        "I((lambda: 1)())",
+        "I(age[0])",
+        "I(().__class__)",
+        "contr.__init__(age)",
+        "I(age +)",
+    ],
+)
+def test_formulas_run_no_code(table: pd.DataFrame, tmp_path: Any, term: str) -> None:
+    with pytest.raises(OptionError, match=r"not part of the formula language|cannot be read"):
+        design_from_formula("height ~ " + term.replace("{path}", str(tmp_path / "written")), table)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("term", ["np.sqrt(age)", "I(np.pi * age)", "C(sex, contr.sum)", "I(age > 30)", "I(-age**2)"])
+def test_arithmetic_and_elementwise_functions_are_formulas(table: pd.DataFrame, term: str) -> None:
+    assert design_from_formula(f"height ~ {term}", table).c == 2
+
+
+@pytest.mark.parametrize("text", ["height ~ `1`", "height ~ age * `1`", "height ~ ."])
+def test_a_column_called_1_is_not_taken_for_the_intercept(table: pd.DataFrame, text: str) -> None:
+    table["1"] = table["age"] ** 2
+    with pytest.raises(OptionError, match=r"column '1' .* I\(`1`\)"):
+        design_from_formula(text, table)
+    design = design_from_formula("height ~ I(`1`)", table)
+    np.testing.assert_array_equal(design.Z[:, 1], table["1"])
+
+
+@pytest.mark.parametrize("name", ["(Intercept)", "Intercept", "sexM"])
+def test_two_columns_of_the_same_name_are_refused(table: pd.DataFrame, name: str) -> None:
+    table[name] = table["age"]
+    with pytest.raises(DataError, match="Two covariate columns are called"):
+        design_from_formula(f"height ~ sex + `{name}`", table)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200, 1e-320])
+def test_responses_whose_variance_is_no_number_are_refused(table: pd.DataFrame, size: float) -> None:
+    table["height"] *= size
+    with pytest.raises(DataError, match="Rescale"):
+        design_from_formula("height ~ 1", table)
+
+
+def test_masked_columns_are_missing() -> None:
+    masked = np.ma.array(np.arange(5), mask=[0, 1, 0, 0, 0])
+    design = design_from_formula("y ~ x", {"y": np.array([1.0, 2.0, 4.0, 3.0, 6.0]), "x": masked})
+    np.testing.assert_array_equal(design.rows, [0, 2, 3, 4])

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from formulaic import Formula, ModelSpec
 from formulaic.errors import FormulaicError
+from formulaic.parser.algos.tokenize import tokenize
 
 from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError
 from varmix.formula.alignment import OnMissing
@@ -28,6 +29,10 @@ CONSTANT = 8 * float(np.finfo(np.float64).eps)
 """A response whose range is below this share of its size varies by rounding only."""
 PREFIX = "covariate "
 """Before the names of a covariate table inside its formula, where a column called 1 would be the intercept."""
+INTERCEPT_TERM = "1"
+"""How formulas write the constant; formulaic does not tell a column of this name from it, even between backticks."""
+SMALLEST, LARGEST = 1e-140, 1e140
+"""Ranges of a response outside of these have variances that float64 cannot hold; 1e-100 to 1e100 leaves room."""
 IN_SPAN = 1e-10
 """Root mean square distance of the constant from the span of Z (columns scaled to 1) below which it is in the span."""
 
@@ -149,8 +154,15 @@ def _parse(formula: str, available: list[str]) -> Any:
         )
     try:
         parsed = Formula(formula, _context={"__formulaic_variables_available__": available})
-    except FormulaicError as error:
+    except (FormulaicError, SyntaxError) as error:
         raise OptionError(f"'{formula}' cannot be read: {str(error).splitlines()[0]} Check its signs.") from error
+    for token in tokenize(formula):
+        stands = available if token.kind is token.Kind.VALUE and token.token == "." else [token.token]
+        if INTERCEPT_TERM in stands and (token.kind is token.Kind.NAME or stands is available):
+            raise OptionError(
+                f"The column '{INTERCEPT_TERM}' in '{formula}' would be read as the intercept. Write "
+                f"I(`{INTERCEPT_TERM}`), or rename it."
+            )
     if not hasattr(parsed, "lhs") or len(parsed.lhs) == 0:
         raise OptionError(f"'{formula}' has no response on the left. Write for example 'height ~ age + sex'.")
     return parsed
@@ -183,6 +195,13 @@ def _from_table(
     return _Coded(Z=Z, names=names, spec=spec, variables=variables, width=0, skips=skips, prefix=prefix)
 
 
+def _refuse_same_names(names: Sequence[str]) -> None:
+    repeated = [name for at, name in enumerate(names) if name in names[:at]]
+    if repeated:
+        what = "the intercept is one of them" if repeated[0] == INTERCEPT else "a level of a factor may be one of them"
+        raise DataError(f"Two covariate columns are called '{repeated[0]}' ({what}). Rename the column of the data.")
+
+
 def _assemble(
     y: Array,
     response_names: tuple[str, ...],
@@ -192,7 +211,7 @@ def _assemble(
     sample: dict[str, int],
     total: int,
 ) -> Design:
-    _refuse_constant(y, response_names)
+    _refuse_constant_or_extreme(y, response_names)
     kept, dropped = pivoted_columns(coded.Z, coded.names)
     dropped_names = tuple(coded.names[at] for at in dropped)
     if dropped_names:
@@ -202,6 +221,7 @@ def _assemble(
             RepairWarning,
             stacklevel=3,
         )
+    _refuse_same_names([coded.names[at] for at in kept])
     Z: Matrix = np.ascontiguousarray(coded.Z[:, kept])
     rows_of_response = [int(np.isfinite(column).sum()) for column in y.reshape(len(y), -1).T]
     fewest = min(rows_of_response)
@@ -264,7 +284,7 @@ def _complete(response: Mask, covariate: Mask, chosen: Index, on_missing: OnMiss
     return used, {**sample, "used": int(used.size)}
 
 
-def _refuse_constant(y: Array, names: tuple[str, ...]) -> None:
+def _refuse_constant_or_extreme(y: Array, names: tuple[str, ...]) -> None:
     for column, name in zip(y.reshape(len(y), -1).T, names, strict=True):
         present = column[~np.isnan(column)]
         if present.size == 0:
@@ -273,6 +293,11 @@ def _refuse_constant(y: Array, names: tuple[str, ...]) -> None:
         if high - low <= CONSTANT * max(abs(low), abs(high)):
             raise DataError(
                 f"Response '{name}' has no variance: it is {high:g} in all {present.size:,} rows. Check the column."
+            )
+        if not SMALLEST <= high - low <= LARGEST:
+            raise DataError(
+                f"Response '{name}' runs from {low:g} to {high:g}, and its variance is beyond what float64 can hold. "
+                "Rescale it, for instance to a standard deviation of 1."
             )
 
 

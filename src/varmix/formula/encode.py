@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ INTERCEPT = "(Intercept)"
 """R's name, which lme4 users expect."""
 TREATMENT = re.compile(r"\[(?:T\.)?([^\]]*)\]")
 """formulaic writes sex[T.M] where R writes sexM, and poly(x, 2)[1] where R writes poly(x, 2)1."""
+
+CODINGS = ("", "T.", "S.", "D.", "H.")
+"""What formulaic puts before a level, by kind of contrast."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +87,8 @@ def encode_table(spec: Any, frame: pd.DataFrame, prefix: str = "") -> tuple[Matr
     (a transformed column: which, and where).
     """
     matrix = evaluate(spec, frame.rename(columns=lambda name: prefix + name) if prefix else frame)
-    names = [readable_name(name.removeprefix(prefix)) for name in matrix.model_spec.column_names]
+    levels = _number_levels(matrix.model_spec)
+    names = [readable_name(name.removeprefix(prefix), levels) for name in matrix.model_spec.column_names]
     values = np.array(matrix, dtype=np.float64).reshape(len(frame), len(names))
     refuse_not_finite(values, names, "Transformed columns")
     return values, names, matrix.model_spec
@@ -112,9 +116,25 @@ def evaluate(spec: Any, frame: pd.DataFrame) -> Any:
             ) from error
 
 
-def readable_name(name: str) -> str:
-    """formulaic's column name as R writes it, where the coding agrees (treatment contrasts, polynomials)."""
+def readable_name(name: str, levels: Mapping[str, str]) -> str:
+    """formulaic's column name as R writes it, where the coding agrees (treatment contrasts, polynomials).
+
+    `levels` maps pieces of formulaic's names to others.
+    """
+    for piece, other in levels.items():
+        name = name.replace(piece, other)
     return INTERCEPT if name == "Intercept" else TREATMENT.sub(r"\1", name)
+
+
+def _number_levels(spec: ModelSpec) -> dict[str, str]:
+    """Levels of numeric columns, which are floats here, as R writes them: C(site)[T.2.0] is C(site)[T.2]."""
+    return {
+        f"{factor.expr}[{coding}{level}]": f"{factor.expr}[{coding}{int(level)}]"
+        for factor, state in spec.factor_contrasts.items()
+        for level in state.levels
+        if isinstance(level, float) and level.is_integer()
+        for coding in CODINGS
+    }
 
 
 def refuse_not_finite(values: Matrix, names: Sequence[str], what: str) -> None:

@@ -29,10 +29,11 @@ def column_names(data: Any) -> list[str]:
 
 
 def select_columns(data: Any, names: Iterable[str] | None = None) -> pd.DataFrame:
-    """The columns as pandas columns of float64 (integers that it cannot hold stay integers), bool, text (None when missing) or Categorical, rows numbered from 0.
+    """The columns as pandas columns, rows numbered from 0.
 
-    `data` is any data frame narwhals accepts, or a mapping of columns. Raises DataError (not a data frame, a column
-    that is neither numbers nor text), NotFiniteError (infinity: column and row).
+    They hold float64 (integers where float64 would merge some), bool, text (None when missing) or Categorical. `data`
+    is any data frame narwhals accepts, or a mapping of columns. Raises DataError (not a data frame, a column that is
+    neither numbers nor text), NotFiniteError (infinity: column and row).
     """
     frame = _frame(data)
     given = {str(name): series for name, series in zip(frame.columns, frame.iter_columns(), strict=True)}
