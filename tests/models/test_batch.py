@@ -55,8 +55,9 @@ def test_a_batch_equals_fits_one_by_one(seed: int, n: int, p: int, c: int, crite
         if fit.log_likelihood[j] > log_likelihood + 1e-6:
             continue
         variances = units.outward(alone.params.values)
-        # Both stop within 1e-8 standard errors of the optimum, and that is all a certificate promises.
-        assert np.all(np.abs(fit.variances[j] - variances) <= 1e-8 * variances + 2e-8 * fit.variances_se[j])
+        # Both stop within 1e-8 standard errors of the optimum by a quadratic model, whose curvature may be twice the
+        # likelihood's in so few rows: that is all a certificate promises.
+        assert np.all(np.abs(fit.variances[j] - variances) <= 1e-8 * variances + 5e-8 * fit.variances_se[j])
         # At the optimum the log-likelihood is flat, so that only rounding is left.
         assert fit.log_likelihood[j] == pytest.approx(log_likelihood, rel=1e-9, abs=1e-9)
         if variances[-1] == 0.0:

@@ -33,13 +33,15 @@ def variance_components_many(
     on_missing: str | None = None,
     names: Sequence[Hashable] | None = None,
     tick: Tick | None = None,
+    tick_fitted: Tick | None = None,
 ) -> pd.DataFrame:
     """Fit `y ~ N(Zw, s K + s_e I)` to every column of Y (n x r array or data frame), a row of the result each [VC-7].
 
     One kernel: it is diagonalised once, and all responses are fitted as one batch, each to its global optimum over the
     proportion of variance [VC-5]. Several kernels share one structure, but the responses are then fitted one after
     another, at the price of as many single fits. NaN in Y marks a missing value, which is never filled in: its row
-    counts for the other responses only.
+    counts for the other responses only. By REML, responses with few missing rows cost milliseconds each, whatever their
+    pattern; otherwise each different pattern costs one reduction of the kernel restricted to its rows.
 
     Designs (n x p; standardised over all rows used by any response, unless they are StandardisedDesigns already) and
     kernels (n x n) are one object or a dict of them by name. They are joined with Y as in `variance_components`: by
@@ -48,7 +50,7 @@ def variance_components_many(
     of Y; in a data frame, text columns become factors. A missing covariate is an error, or with on_missing="drop" (the
     default where something is joined by id) its row is dropped. A covariate that depends on others is dropped with a
     warning; where this is so only among the rows of some responses, its effect is NaN for them. `tick` gets the
-    columns read from designs.
+    columns read from designs, `tick_fitted` the number of responses fitted.
 
     ML has no global maximum where the kernel is singular in the direction of a covariate, as a centred design of n or
     more columns is in the intercept's: the best maximum inside is reported then, or `UNBOUNDED` when there is
@@ -79,7 +81,7 @@ def variance_components_many(
         names=names,
         tick=tick,
     )
-    return gathered.fit(criterion)
+    return gathered.fit(criterion, tick_fitted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,12 +93,12 @@ class ManyInputs:
     labels: tuple[Hashable, ...]
     inputs: Inputs
 
-    def fit(self, criterion: Criterion) -> pd.DataFrame:
-        """One row per response; may overwrite the kernels, so once."""
+    def fit(self, criterion: Criterion, tick: Tick | None = None) -> pd.DataFrame:
+        """One row per response; `tick` gets the number of responses done."""
         terms = tuple(term.name for term in self.inputs.terms)
         shared = SharedKernels(names=terms, designs=self.inputs.standardised, matrices=self.inputs.kernels)
         design = self.inputs.design
-        fit = fit_patterns(self.responses, design.Z, shared, criterion)
+        fit = fit_patterns(self.responses, design.Z, shared, criterion, tick)
         return batch_table(fit, names=self.labels, kernels=terms, covariates=design.names, criterion=criterion)
 
 

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from varmix.errors import NotFiniteError, NotIdentifiedError, ShapeError
 from varmix.iteration import Status
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
 from varmix.marginal.piece import Structure
-from varmix.models.linear.batch.derivatives import profile_derivatives, share_information
-from varmix.models.linear.batch.grid import ShareGrid, find_brackets, share_grid
+from varmix.models.linear.batch.derivatives import share_information
+from varmix.models.linear.batch.grid import ShareGrid, share_grid
 from varmix.models.linear.batch.outcome import Unfitted
-from varmix.models.linear.batch.refine import LAST_STEP, Maxima, cache_blocks, refine, sums_at
+from varmix.models.linear.batch.refine import cache_blocks, sums_at
 from varmix.models.linear.batch.result import BatchFit
 from varmix.models.linear.batch.rotation import RotatedBlock, Rotation
+from varmix.models.linear.batch.search import Peaks, find_peaks, log_likelihoods
 from varmix.models.linear.batch.side_by_side import side_by_side
 from varmix.models.linear.batch.spectrum import SharedSpectrum, shared_spectrum
-from varmix.models.linear.batch.sums import ShareSums, SpectrumArrays, fixed_sums, log_determinants
-from varmix.models.linear.statistics import LOG_2PI, Criterion
-from varmix.typing import Array, Index, Matrix, Vector
+from varmix.models.linear.batch.sums import ShareSums, SpectrumArrays, fixed_sums, grid_sums, log_determinants
+from varmix.models.linear.statistics import Criterion
+from varmix.typing import Index, Matrix, Vector
 
 BLOCK_BYTES: Final = 2**24
 """One block of responses: wide enough for full speed of the matrix products, and memory stays that of a few blocks."""
-
-STRICT: Final = 1e-9
-"""Decrement for the few brackets that the first pass leaves short of the certificate."""
 
 
 def fit_batch(structure: Structure, responses: Matrix, criterion: Criterion = "reml") -> BatchFit:
@@ -71,6 +67,39 @@ def _check(structure: Structure, responses: Matrix) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CompleteProblem:
+    """Responses without missing rows: sums over the shared eigenvalues."""
+
+    squares: Matrix
+    """Of the rotated responses, (b, m)."""
+    spectrum: SharedSpectrum
+    arrays: SpectrumArrays
+
+    @property
+    def errors(self) -> Vector:
+        """See ShareProblem."""
+        return np.full(self.squares.shape[0], float(self.spectrum.errors))
+
+    @property
+    def constant(self) -> float:
+        """See ShareProblem."""
+        return self.spectrum.log_determinant_covariates
+
+    def on_grid(self, grid: ShareGrid) -> ShareSums:
+        """See ShareProblem."""
+        return grid_sums(self.squares, self.arrays, grid.kernel, grid.residual)
+
+    def at(self, response: Index, kernel: Vector, residual: Vector) -> ShareSums:
+        """See ShareProblem."""
+        return sums_at(self.squares, self.arrays, response, kernel, residual)
+
+    def log_determinants(self, response: Index, kernel: Vector, residual: Vector) -> Vector:
+        """See ShareProblem."""
+        parts = cache_blocks(kernel.size, self.squares.shape[1])
+        return np.concatenate([log_determinants(self.arrays, kernel[part], residual[part]) for part in parts])
+
+
 def _fit_block(block: RotatedBlock, spectrum: SharedSpectrum, arrays: SpectrumArrays, grid: ShareGrid) -> BatchFit:
     count = block.units.size
     result = BatchFit.blank(count, 2, spectrum.columns, rows=spectrum.rows, why=Unfitted.CONSTANT)
@@ -78,89 +107,28 @@ def _fit_block(block: RotatedBlock, spectrum: SharedSpectrum, arrays: SpectrumAr
     if use.size == 0:
         return result
     rotated = block.complement if use.size == count else block.complement[use]
-    squares = rotated * rotated
-    maxima = Maxima.of(find_brackets(squares, spectrum, arrays, grid))
-    everything = np.arange(maxima.t.size)
-    refine(maxima, everything, squares, spectrum, arrays, LAST_STEP)
-    sums = _sums(maxima, squares, arrays)
-    short = np.flatnonzero(_decrement(maxima, sums, spectrum) > DECREMENT_TOLERANCE)
-    if short.size:
-        refine(maxima, short, squares, spectrum, arrays, STRICT)
-        sums = _sums(maxima, squares, arrays)
-    logs = _log_likelihoods(sums.quadratic, _log_determinants(maxima, squares, arrays), spectrum)
-    bounded = np.flatnonzero(np.bincount(maxima.brackets.response, minlength=use.size))
+    peaks = find_peaks(CompleteProblem(rotated * rotated, spectrum, arrays), grid)
     result.status[use] = Unfitted.UNBOUNDED
-    chosen = _best(maxima.brackets.response, logs, bounded)
-    kernel, residual = maxima.shares(chosen)
-    point = _Point(
-        kernel=kernel,
-        residual=residual,
-        sums=ShareSums(*(part[chosen] for part in sums)),
-        log_likelihood=logs[chosen],
-        decrement=_decrement(maxima, sums, spectrum)[chosen],
-        steps=maxima.steps[chosen],
-    )
-    if bounded.size < use.size:
-        use, rotated = use[bounded], rotated[bounded]
-    _fill(result, use, point, block, rotated, spectrum, arrays)
+    if peaks.response.size < use.size:
+        use, rotated = use[peaks.response], rotated[peaks.response]
+    _fill(result, use, peaks, block, rotated, spectrum, arrays)
     return result
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Point:
-    """The maximum of each response."""
-
-    kernel: Vector
-    residual: Vector
-    sums: ShareSums
-    log_likelihood: Vector
-    decrement: Vector
-    steps: NDArray[np.int64]
-
-
-def _sums(maxima: Maxima, squares: Matrix, arrays: SpectrumArrays) -> ShareSums:
-    return sums_at(squares, arrays, maxima.brackets.response, *maxima.shares())
-
-
-def _decrement(maxima: Maxima, sums: ShareSums, spectrum: SharedSpectrum) -> Vector:
-    slope = profile_derivatives(sums, spectrum.errors)[0]
-    decrement = np.abs(slope) / np.sqrt(share_information(sums, spectrum.errors))
-    return np.where(maxima.brackets.held, 0.0, decrement)
-
-
-def _log_determinants(maxima: Maxima, squares: Matrix, arrays: SpectrumArrays) -> Vector:
-    kernel, residual = maxima.shares()
-    parts = cache_blocks(kernel.size, squares.shape[1])
-    return np.concatenate([log_determinants(arrays, kernel[part], residual[part]) for part in parts])
-
-
-def _log_likelihoods(quadratic: Array, log_determinant: Array | float, spectrum: SharedSpectrum) -> Array:
-    """[VC-2] at the best sigma^2, in internal units."""
-    errors = spectrum.errors
-    constant = errors * (LOG_2PI + 1.0 - math.log(errors)) + spectrum.log_determinant_covariates
-    return -0.5 * (errors * np.log(quadratic) + log_determinant + constant)
-
-
-def _best(response: Index, values: Vector, wanted: Index) -> Index:
-    """Position of the candidate with the largest value for each wanted response."""
-    order = np.lexsort((values, response))
-    return np.asarray(order[np.searchsorted(response[order], wanted, side="right") - 1])
 
 
 def _fill(
     result: BatchFit,
     use: Index,
-    point: _Point,
+    peaks: Peaks,
     block: RotatedBlock,
     rotated: Matrix,
     spectrum: SharedSpectrum,
     arrays: SpectrumArrays,
 ) -> None:
     units, errors = block.units[use], spectrum.errors
-    h, rest = point.kernel, point.residual
-    sigma2 = point.sums.quadratic / errors
-    variance = 1.0 / share_information(point.sums, errors)
-    tilt = point.sums.slope / errors
+    h, rest = peaks.kernel, peaks.residual
+    sigma2 = peaks.sums.quadratic / errors
+    variance = 1.0 / share_information(peaks.sums, np.array(float(errors)))
+    tilt = peaks.sums.slope / errors
     square = units * units
     # The covariance of (h, log sigma^2) is the inverse information; the delta method takes it to (s, s_e) [VC-4].
     kernel_spread = 2.0 * h**2 / errors + variance * (1.0 - h * tilt) ** 2
@@ -171,26 +139,29 @@ def _fill(
     result.total[use] = sigma2 * square
     result.proportions[use, 0], result.proportions_se[use, 0] = h, np.sqrt(variance)
     jacobian = errors * np.log(units)
-    result.log_likelihood[use] = point.log_likelihood - jacobian
-    result.null_log_likelihood[use] = _log_likelihoods(np.vecdot(rotated, rotated), 0.0, spectrum) - jacobian
-    result.iterations[use], result.decrement[use] = point.steps, point.decrement
+    result.log_likelihood[use] = peaks.log_likelihood - jacobian
+    null = log_likelihoods(
+        np.vecdot(rotated, rotated), 0.0, np.array(float(errors)), spectrum.log_determinant_covariates
+    )
+    result.null_log_likelihood[use] = null - jacobian
+    result.iterations[use], result.decrement[use] = peaks.steps, peaks.decrement
     status = np.full(use.size, Status.CONVERGED, dtype=np.object_)
     status[(h == 0.0) | (rest == 0.0)] = Status.ON_BOUNDARY
-    status[~(point.decrement <= DECREMENT_TOLERANCE)] = Status.STALLED
+    status[~(peaks.decrement <= DECREMENT_TOLERANCE)] = Status.STALLED
     result.status[use] = status
     if spectrum.columns:
-        estimate, variances = _fixed_effects(block.fixed[use], point, rotated, sigma2, spectrum, arrays)
+        estimate, variances = _fixed_effects(block.fixed[use], peaks, rotated, sigma2, spectrum, arrays)
         result.fixed[use] = estimate * units[:, None]
         result.fixed_se[use] = np.sqrt(variances) * units[:, None]
 
 
 def _fixed_effects(
-    fixed: Matrix, point: _Point, rotated: Matrix, sigma2: Vector, spectrum: SharedSpectrum, arrays: SpectrumArrays
+    fixed: Matrix, peaks: Peaks, rotated: Matrix, sigma2: Vector, spectrum: SharedSpectrum, arrays: SpectrumArrays
 ) -> tuple[Matrix, Matrix]:
     """Generalised least squares and its variances, shape (b, c) each; of the covariance only the diagonal [VC-2]."""
-    h, rest = point.kernel[:, None], point.residual[:, None]
+    h, rest = peaks.kernel[:, None], peaks.residual[:, None]
     parts = [
-        fixed_sums(rotated[part], arrays, spectrum.loadings, point.kernel[part], point.residual[part])
+        fixed_sums(rotated[part], arrays, spectrum.loadings, peaks.kernel[part], peaks.residual[part])
         for part in cache_blocks(rotated.shape[0], rotated.shape[1])
     ]
     of_response, of_squares = (np.concatenate(columns) for columns in zip(*parts, strict=True))

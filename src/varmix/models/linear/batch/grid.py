@@ -7,10 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from varmix.models.linear.batch.derivatives import profile_derivatives
 from varmix.models.linear.batch.spectrum import SharedSpectrum, largest_share, odds_range
-from varmix.models.linear.batch.sums import SpectrumArrays, grid_sums
-from varmix.typing import Array, Index, Mask, Matrix, Vector
+from varmix.typing import Array, Index, Mask, Vector
 
 SPACING: Final = 0.8
 """Of the grid in logit h. A term of the likelihood is analytic within pi of the real axis there and bends on a scale of
@@ -74,13 +72,12 @@ def share_grid(spectrum: SharedSpectrum) -> ShareGrid:
     )
 
 
-def find_brackets(squares: Matrix, spectrum: SharedSpectrum, arrays: SpectrumArrays, grid: ShareGrid) -> Brackets:
-    """Every local maximum of the profile likelihood of each response, from squared rotated responses (b, m).
+def find_brackets(slope: Array, bend: Array, grid: ShareGrid) -> Brackets:
+    """Every local maximum of the profile likelihood of each response, from its derivatives on the grid, (b, G) each.
 
     None for a response whose likelihood grows without bound where V becomes singular: a response without noise, or ML
     with covariates in the null space of the kernel and no maximum elsewhere.
     """
-    slope, bend = profile_derivatives(grid_sums(squares, arrays, grid.kernel, grid.residual), spectrum.errors)
     at_zero = np.flatnonzero(slope[:, 0] <= 0.0)
     at_one = np.flatnonzero(slope[:, -1] >= 0.0) if grid.closed else np.zeros(0, dtype=np.intp)
     response, left = np.nonzero((slope[:, :-1] > 0.0) & (slope[:, 1:] < 0.0))

@@ -1,4 +1,5 @@
-"""Missing responses: those with the same rows share a reduction of the kernel restricted to these rows [VC-7].
+"""Missing responses: those with the same rows share a reduction of the kernel restricted to these rows, and patterns
+with few missing rows one reduction of all rows [VC-7].
 
 A value is never filled in. Designs are standardised once, over all rows, so that every response refers to the same
 kernel.
@@ -18,12 +19,13 @@ from varmix.genotype import StandardisedDesign, as_source, standardise
 from varmix.linalg.householder import pivoted_columns
 from varmix.marginal.build import Kernels, build_structure
 from varmix.marginal.piece import Structure
+from varmix.models.linear.batch.few_missing import cheaper_together, fit_few_missing
 from varmix.models.linear.batch.fit import fit_batch
 from varmix.models.linear.batch.outcome import Unfitted
 from varmix.models.linear.batch.result import BatchFit
 from varmix.models.linear.batch.several import fit_one_by_one
 from varmix.models.linear.statistics import Criterion
-from varmix.typing import Index, Matrix, Square
+from varmix.typing import Index, Matrix, Square, Tick
 
 ABSORBED = 1e-13
 """Times n: the share of its trace that rounding leaves outside the covariates of a kernel within their span."""
@@ -97,48 +99,99 @@ def missing_patterns(responses: Matrix) -> Iterator[Pattern]:
 
 
 def fit_patterns(
-    responses: Matrix, covariates: Matrix, kernels: SharedKernels, criterion: Criterion = "reml"
+    responses: Matrix,
+    covariates: Matrix,
+    kernels: SharedKernels,
+    criterion: Criterion = "reml",
+    tick: Tick | None = None,
 ) -> BatchFit:
     """Fit responses (n, r) with NaN for missing, one pattern at a time; covariates (n, c), finite.
 
-    Several kernels are fitted one response after another. A covariate that depends on earlier ones among the rows of a
-    pattern has NaN as its effect.
+    By REML, patterns with few missing rows take these out as covariates of one reduction where that is cheaper than a
+    reduction of their own. Several kernels are fitted one response after another. A covariate that depends on earlier
+    ones among the rows of a pattern has NaN as its effect. `tick` gets the number of responses done.
     """
     components = len(kernels.names) + 1
     whole = BatchFit.blank(responses.shape[1], components, covariates.shape[1], rows=0, why=Unfitted.ALL_MISSING)
-    patterns = list(missing_patterns(responses))
-    fewest = min((pattern.rows.size for pattern in patterns if pattern.rows.size), default=0)
+    patterns = [pattern for pattern in missing_patterns(responses) if pattern.rows.size]
+    fewest = min((pattern.rows.size for pattern in patterns), default=0)
     if len(patterns) > 1 and kernels.designs:
         wide = kernels.width >= fewest - covariates.shape[1] or bool(kernels.matrices)
         kernels = kernels.as_matrices() if wide else kernels.in_memory()
     alone = len(patterns) > 1 and responses.shape[0] < THREADED_FROM
     with threadpool_limits(limits=1, user_api="blas") if alone else nullcontext():
+        if components == 2 and criterion == "reml":
+            patterns = _take_out_few_missing(whole, patterns, responses, covariates, kernels, tick)
         for pattern in patterns:
-            if pattern.rows.size:
-                fit, columns = _fit_pattern(pattern, responses, covariates, kernels, criterion)
-                fit.put_into(whole, pattern.responses, columns)
+            fit, columns = _fit_pattern(pattern, responses, covariates, kernels, criterion, tick)
+            fit.put_into(whole, pattern.responses, columns)
     return whole
 
 
+def _take_out_few_missing(
+    whole: BatchFit,
+    patterns: list[Pattern],
+    responses: Matrix,
+    covariates: Matrix,
+    kernels: SharedKernels,
+    tick: Tick | None,
+) -> list[Pattern]:
+    """Fill `whole` where one reduction of all rows serves, and give the patterns that are left."""
+    total = responses.shape[0]
+    cheap = cheaper_together(
+        np.array([pattern.rows.size for pattern in patterns]),
+        np.array([pattern.responses.size for pattern in patterns]),
+        total,
+        kernels.width if kernels.designs else total,
+    )
+    if not cheap.any():
+        return patterns
+    columns = pivoted_columns(np.asfortranarray(covariates))[0]
+    try:
+        structure = _structure(
+            kernels.as_matrices(), np.arange(total), total, np.asfortranarray(covariates[:, columns])
+        )
+    except (NotIdentifiedError, KernelError):
+        return patterns
+    which = np.concatenate([pattern.responses for pattern, chosen in zip(patterns, cheap, strict=True) if chosen])
+    fit, fitted = fit_few_missing(structure, responses[:, which])
+    fit.part(fitted).put_into(whole, which[fitted], columns)
+    if tick is not None:
+        tick(int(fitted.sum()))
+    done = np.zeros(responses.shape[1], dtype=np.bool_)
+    done[which[fitted]] = True
+    left = (replace(pattern, responses=pattern.responses[~done[pattern.responses]]) for pattern in patterns)
+    return [pattern for pattern in left if pattern.responses.size]
+
+
 def _fit_pattern(
-    pattern: Pattern, responses: Matrix, covariates: Matrix, kernels: SharedKernels, criterion: Criterion
+    pattern: Pattern,
+    responses: Matrix,
+    covariates: Matrix,
+    kernels: SharedKernels,
+    criterion: Criterion,
+    tick: Tick | None,
 ) -> tuple[BatchFit, Index]:
     rows, count, components = pattern.rows, pattern.responses.size, len(kernels.names) + 1
     here = np.asfortranarray(covariates[rows])
     columns = pivoted_columns(here)[0]
-    if rows.size < columns.size + SPARE_ROWS:
-        why = Unfitted.TOO_FEW_ROWS
-        return BatchFit.blank(count, components, columns.size, rows=rows.size, why=why), columns
-    complete = rows.size == responses.shape[0]
-    mine = responses if complete and count == responses.shape[1] else responses[np.ix_(rows, pattern.responses)]
-    one, here = components == 2, np.asfortranarray(here[:, columns])
-    try:
-        structure = _structure(kernels, rows, responses.shape[0], here)
-        fit = fit_batch(structure, mine, criterion) if one else fit_one_by_one(structure, mine, criterion)
-    except NotIdentifiedError:
-        why = Unfitted.NOT_IDENTIFIED
-        return BatchFit.blank(count, components, columns.size, rows=rows.size, why=why), columns
-    return fit, columns
+    why = Unfitted.TOO_FEW_ROWS
+    if rows.size >= columns.size + SPARE_ROWS:
+        complete = rows.size == responses.shape[0]
+        mine = responses if complete and count == responses.shape[1] else responses[np.ix_(rows, pattern.responses)]
+        try:
+            structure = _structure(kernels, rows, responses.shape[0], np.asfortranarray(here[:, columns]))
+            if components > 2:
+                return fit_one_by_one(structure, mine, criterion, tick), columns
+            fit = fit_batch(structure, mine, criterion)
+            if tick is not None:
+                tick(count)
+            return fit, columns
+        except NotIdentifiedError:
+            why = Unfitted.NOT_IDENTIFIED
+    if tick is not None:
+        tick(count)
+    return BatchFit.blank(count, components, columns.size, rows=rows.size, why=why), columns
 
 
 def _structure(kernels: SharedKernels, rows: Index, total: int, covariates: Matrix) -> Structure:

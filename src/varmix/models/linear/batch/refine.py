@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from varmix.models.linear.batch.derivatives import profile_derivatives, share_information
 from varmix.models.linear.batch.grid import Brackets
-from varmix.models.linear.batch.spectrum import SharedSpectrum
 from varmix.models.linear.batch.sums import ShareSums, SpectrumArrays, share_sums
 from varmix.typing import Index, Mask, Matrix, Vector
 
@@ -23,6 +22,10 @@ LAST_STEP: Final = 1e-5
 
 MAX_STEPS: Final = 200
 """Newton needs two to five; bisection through the whole range of floating point numbers would need about this many."""
+
+
+SumsOf: TypeAlias = Callable[[Index, Vector, Vector], ShareSums]
+"""Of responses (positions) at h and 1 - h, shape (k,) each."""
 
 
 @dataclass(slots=True)
@@ -60,10 +63,10 @@ def cache_blocks(count: int, size: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, max(count, 1), step))
 
 
-def refine(
-    maxima: Maxima, which: Index, squares: Matrix, spectrum: SharedSpectrum, arrays: SpectrumArrays, last_step: float
-) -> None:
+def refine(maxima: Maxima, which: Index, sums_of: SumsOf, errors: Vector, last_step: float) -> None:
     """Move the brackets `which` to their maxima: Newton where it stays inside and the profile is concave, else halving.
+
+    `sums_of` gives the sums of responses (positions) at a share each, `errors` (b,) their divisors of sigma^2.
 
     A bracket is done after the step that follows a decrement of at most `last_step`, or when no step moves it.
     """
@@ -74,9 +77,10 @@ def refine(
     for _ in range(MAX_STEPS):
         if active.size == 0:
             return
-        sums = sums_at(squares, arrays, brackets.response[active], *maxima.shares(active))
-        slope, bend = profile_derivatives(sums, spectrum.errors)
-        decrement = np.abs(slope) / np.sqrt(share_information(sums, spectrum.errors))
+        response = brackets.response[active]
+        sums = sums_of(response, *maxima.shares(active))
+        slope, bend = profile_derivatives(sums, errors[response])
+        decrement = np.abs(slope) / np.sqrt(share_information(sums, errors[response]))
         slope *= sign[active]
         t = maxima.t[active]
         low[active] = np.where(slope > 0.0, t, low[active])

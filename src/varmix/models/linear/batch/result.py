@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from varmix.iteration import Status
 from varmix.models.linear.batch.outcome import Unfitted
-from varmix.typing import Index, Matrix, Vector
+from varmix.typing import Index, Mask, Matrix, Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,10 @@ class BatchFit:
     def joined(cls, parts: Sequence[BatchFit]) -> BatchFit:
         """Several batches after one another."""
         return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
+    def part(self, which: Mask) -> BatchFit:
+        """Some responses."""
+        return BatchFit(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
     def put_into(self, whole: BatchFit, responses: Index, columns: Index) -> None:
         """Write these rows into rows `responses` of `whole`, with the fixed effects in its `columns`."""

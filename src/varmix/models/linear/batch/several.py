@@ -1,4 +1,4 @@
-"""Responses that share several kernels: one structure, and a loop that fits the responses one by one [VC-7].
+"""Responses that share several kernels: a loop over responses, each a fit of its own on one structure [VC-7].
 
 With more than one kernel no rotation makes V diagonal at every theta, so there is no batch: every evaluation of every
 response costs a dense factor.
@@ -16,11 +16,16 @@ from varmix.models.linear.climb import Climb
 from varmix.models.linear.fixed_block import fixed_effects
 from varmix.models.linear.starting import good_start
 from varmix.models.linear.statistics import Criterion, summarise_linear
-from varmix.typing import Matrix, Square, Vector
+from varmix.typing import Matrix, Square, Tick, Vector
 
 
-def fit_one_by_one(structure: Structure, responses: Matrix, criterion: Criterion = "reml") -> BatchFit:
-    """Fit responses (n, r), finite, by Newton on any structure."""
+def fit_one_by_one(
+    structure: Structure, responses: Matrix, criterion: Criterion = "reml", tick: Tick | None = None
+) -> BatchFit:
+    """Fit responses (n, r), finite, in a loop, by Newton on any structure: r times the price of one.
+
+    `tick` gets 1 for each response done.
+    """
     piece = structure.blank
     result = BatchFit.blank(
         responses.shape[1], piece.system.components, piece.columns, rows=piece.rows, why=Unfitted.CONSTANT
@@ -32,6 +37,8 @@ def fit_one_by_one(structure: Structure, responses: Matrix, criterion: Criterion
         length = float(np.linalg.norm(y / units.response))
         if float(np.linalg.norm(fitted.y)) > NO_VARIATION * np.sqrt(piece.rows) * length:
             _fill(result, column, climb, fitted, units, structure)
+        if tick is not None:
+            tick(1)
     return result
 
 
