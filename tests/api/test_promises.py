@@ -94,3 +94,28 @@ def test_a_likelihood_with_two_maxima_is_climbed_from_both() -> None:
     assert len(fit.starts) > 1
     many = vm.variance_components_many(y[:, None], designs=X)
     assert many["log_likelihood"].iloc[0] == pytest.approx(fit.log_likelihood, rel=1e-9)
+
+
+def test_an_estimate_at_an_edge_has_no_wald_interval_of_any_kind() -> None:
+    rng = np.random.default_rng(0)
+    rng.normal(size=(40, 20))
+    y, root = rng.normal(size=40), rng.normal(size=(40, 40))
+    fit = vm.variance_components(y, kernels={"k": root @ root.T / 40})
+    assert fit.status is vm.Status.ON_BOUNDARY
+    for name in ("k", "residual"):
+        assert np.isnan(fit.interval(name, of="proportion", kind="wald")).all()
+    assert np.isnan(fit.interval("k", kind="wald")).all()
+
+
+def test_a_matrix_kernel_has_no_blocks_for_a_jackknife() -> None:
+    rng = np.random.default_rng(0)
+    X, root = rng.normal(size=(40, 20)), rng.normal(size=(40, 40))
+    with pytest.raises(OptionError, match="blocks of variants"):
+        vm.variance_components(
+            rng.normal(size=40),
+            designs={"a": X},
+            kernels={"k": root @ root.T},
+            method="moments",
+            traces="randomised",
+            errors="jackknife",
+        )

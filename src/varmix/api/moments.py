@@ -120,6 +120,11 @@ def _solved(model: VarianceComponents, values: Vector, status: Status) -> Outcom
 def fit_randomised(inputs: Inputs, options: Moments, rng: np.random.Generator) -> Fit:
     """Randomised moments of one response [MOM-3] [MOM-4] [MOM-5]."""
     design = inputs.design
+    if options.errors == "jackknife" and inputs.kernels:
+        raise OptionError(
+            "The jackknife leaves out blocks of variants, and a matrix kernel has none: its part of the error would be "
+            "missing. Use errors='approximate', or pass the kernel as a design."
+        )
     spread = power_of_two(float(np.abs(design.y).max(initial=0.0)))
     result = randomised_moments(
         design.y / spread,

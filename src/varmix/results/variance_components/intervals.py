@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -60,6 +61,8 @@ class Intervals:
         """Estimate -+ quantile x standard error, cut to the parameter space."""
         estimate, error, factor = self.scale(of)
         upper = 1.0 if of == "proportion" else np.inf
+        if estimate[component] in (0.0, upper):
+            return math.nan, math.nan  # at an edge of its range an estimate has no standard error
         ends = wald_interval(estimate[component], error[component], level=level, lower=0.0, upper=upper)
         return float(ends[0] * factor[component]), float(ends[1] * factor[component])
 
