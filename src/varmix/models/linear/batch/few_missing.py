@@ -9,6 +9,7 @@ import numpy as np
 
 from varmix.iteration import Status
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
+from varmix.linalg.threads import threads_for
 from varmix.marginal.piece import Structure
 from varmix.models.linear.batch.bordered import BorderedProblem
 from varmix.models.linear.batch.derivatives import share_information
@@ -64,9 +65,10 @@ def fit_few_missing(structure: Structure, responses: Matrix) -> tuple[BatchFit, 
         return result, fitted
     rotation = Rotation.of(structure)
     indicators = np.ascontiguousarray(rotation.matrix)
-    for start in range(0, count, BLOCK):
-        part = np.arange(start, min(start + BLOCK, count))
-        fitted[part] = _fit_block(result, part, responses[:, part], rotation, indicators, spectrum)
+    with threads_for(0.0):  # many small products: two threads would wait for each other in every one
+        for start in range(0, count, BLOCK):
+            part = np.arange(start, min(start + BLOCK, count))
+            fitted[part] = _fit_block(result, part, responses[:, part], rotation, indicators, spectrum)
     return result, fitted
 
 
