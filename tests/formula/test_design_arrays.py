@@ -151,3 +151,15 @@ def test_bad_arrays_are_refused_with_a_reason() -> None:
     with pytest.raises(NotFiniteError, match="New covariates"):
         design.encode(np.full((3, 2), np.nan))
     assert design_from_arrays(Y).encode(None, 4).shape == (4, 1)
+
+
+@pytest.mark.parametrize("offset", [1e7, 1e12])
+def test_a_covariate_with_a_large_offset_is_kept_and_needs_an_intercept(offset: float) -> None:
+    x = Z[:, :1] + offset
+    for covariates in (x, pd.DataFrame({"x": x[:, 0]})):
+        design = design_from_arrays(Y, covariates)
+        assert design.names[0] == "(Intercept)"
+        np.testing.assert_array_equal(design.Z[:, 1:], x)
+    with pytest.warns(RepairWarning, match="dropped: b"):
+        design = design_from_arrays(Y, pd.DataFrame({"x": x[:, 0], "a constant": 0.1, "b": 2.0 * x[:, 0]}))
+    assert design.names == ("x", "a constant")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from varmix.errors import NotFiniteError, NotIdentifiedError, ShapeError
 from varmix.linalg import CovariateBasis, TridiagonalReduction, pivoted_columns
+from varmix.linalg.householder import spans_constant
 
 
 def _dense(basis, rows):
@@ -141,6 +142,49 @@ def test_hundreds_of_dummy_columns_are_decided_exactly(rng):
     kept, dropped = pivoted_columns(Z)
     assert kept.tolist() == list(range(250))  # the last level of the first factor, and all of the nested one, depend
     assert dropped.size == 11
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e7, 1e10, 1e12])
+def test_an_offset_changes_neither_the_decision_nor_the_span(rng, offset):
+    x, other, ones = rng.standard_normal(50) + offset, rng.standard_normal(50), np.ones(50)
+    centred = x - offset  # exact, and so is the span of what follows
+    for before in ([ones], [3.0 * ones], [ones, other]):
+        Z, exact = np.column_stack([*before, x]), np.column_stack([*before, centred])
+        assert pivoted_columns(Z)[1].size == 0
+        basis, plain = CovariateBasis(Z), CovariateBasis(exact)
+        y, y_plain = np.tile(other + centred**2, (2, 1))[:, :, None].copy()
+        basis.rotate_into(y)
+        plain.rotate_into(y_plain)
+        c = Z.shape[1]
+        slopes = np.linalg.solve(basis.R, y[:c])[1:], np.linalg.solve(plain.R, y_plain[:c])[1:]
+        np.testing.assert_allclose(*slopes, rtol=1e-11)  # conditions below 10, a few hundred roundings
+        np.testing.assert_allclose(np.abs(y[c:]), np.abs(y_plain[c:]), atol=1e-12)
+        np.testing.assert_allclose(basis.log_determinant, plain.log_determinant, rtol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [1e7, 1e10, 1e12])
+def test_an_offset_beside_dummies_without_an_intercept_changes_no_decision(rng, offset):
+    x, dummies = rng.standard_normal(60) + offset, np.eye(3)[np.arange(60) % 3]
+    for Z in (np.column_stack([x, dummies]), np.column_stack([dummies, x])):
+        assert pivoted_columns(Z)[1].size == 0
+        assert spans_constant(Z)
+        CovariateBasis(Z)  # accepts what is kept
+    Z = np.column_stack([x, dummies, np.ones(60), 3.0 * x - 2.0])
+    assert pivoted_columns(Z)[1].tolist() == [4, 5]
+    assert not spans_constant(x[:, None])
+    assert not spans_constant(np.column_stack([x, rng.standard_normal(60)]))
+    assert spans_constant(np.column_stack([x, x - 0.5 * offset]))
+
+
+def test_what_varies_by_rounding_only_is_constant(rng):
+    nearly = 1e8 + np.spacing(1e8) * rng.integers(-1, 2, 40)
+    assert pivoted_columns(np.column_stack([np.ones(40), nearly]))[1].tolist() == [1]
+    assert pivoted_columns(np.column_stack([nearly, np.full(40, 0.1)]))[1].tolist() == [1]
+    assert spans_constant(nearly[:, None])
+    # The digits of x + 1e12 end at 1e-4: it tells nothing that x does not.
+    x = rng.standard_normal(40)
+    for pair in ([x, x + 1e12], [x + 1e12, x]):
+        assert pivoted_columns(np.column_stack([np.ones(40), *pair]))[1].tolist() == [2]
 
 
 def test_missing_covariates_are_named():

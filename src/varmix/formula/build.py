@@ -22,7 +22,7 @@ from varmix.formula.frame import column_names, missing_rows, select_columns, sel
 from varmix.formula.variables import needed_columns
 from varmix.genotype.identifiers import SAMPLE_COLUMNS, sample_table
 from varmix.genotype.source import check_rows
-from varmix.linalg.householder import pivoted_columns
+from varmix.linalg.householder import pivoted_columns, spans_constant
 from varmix.typing import Array, Index, Mask, Matrix
 
 CONSTANT = 8 * float(np.finfo(np.float64).eps)
@@ -33,8 +33,6 @@ INTERCEPT_TERM = "1"
 """How formulas write the constant; formulaic does not tell a column of this name from it, even between backticks."""
 SMALLEST, LARGEST = 1e-140, 1e140
 """Ranges of a response outside of these have variances that float64 cannot hold; 1e-100 to 1e100 leaves room."""
-IN_SPAN = 1e-10
-"""Root mean square distance of the constant from the span of Z (columns scaled to 1) below which it is in the span."""
 
 
 def design_from_arrays(
@@ -135,11 +133,7 @@ def has_constant(Z: Matrix) -> bool:
         return False
     if bool(((Z[:1] == Z).all(axis=0) & (Z[0] != 0.0)).any()):
         return True
-    size = np.abs(Z).max(axis=0)
-    scaled = Z / np.where(size > 0.0, size, 1.0)
-    ones = np.ones(len(Z))
-    weights = np.linalg.lstsq(scaled, ones, rcond=None)[0]
-    return float(np.sqrt(np.mean((ones - scaled @ weights) ** 2))) < IN_SPAN
+    return spans_constant(Z)
 
 
 def _parse(formula: str, available: list[str]) -> Any:
