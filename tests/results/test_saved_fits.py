@@ -158,3 +158,40 @@ def test_names_survive_whatever_they_are(tmp_path: Path, narrow: Any) -> None:
     loaded = vm.load(tmp_path / "fit.json")
     assert loaded == fit
     assert loaded.components["term"][0] == name
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "reason"),
+    [
+        ("folder", OptionError, "is a folder.*fit.json"),
+        (".", OptionError, "is a folder"),
+        ("absent/fit.json", MissingFileError, "no folder '.*absent'"),
+        ("taken/fit.json", MissingFileError, "no folder"),
+        ("f" * 300, OptionError, "cannot be written"),
+        ("f\0", OptionError, "cannot be written"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_named_and_left_as_it_was(
+    told: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: type[Exception], reason: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "taken").write_text("before")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=reason):
+        told.fit.save(place)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["folder", "taken"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    told: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = path.read_text()
+
+    def full(self: Path, target: Path) -> NoReturn:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OptionError, match="No space left"):
+        told.fit.save(path)
+    assert path.read_text() == before
+    assert list(path.parent.iterdir()) == [path]

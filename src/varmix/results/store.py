@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import FileFormatError, MissingFileError
+from varmix.errors import FileFormatError, MissingFileError, OptionError
 from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Status
 
@@ -50,11 +51,25 @@ def as_text(fit: Fit, *, timings: bool = True) -> str:
 
 
 def save(fit: Fit, path: str | PathLike[str]) -> None:
-    """Write a fit; the file appears whole or not at all."""
+    """Write a fit; the file appears whole or not at all.
+
+    Raises OptionError for a path that is a folder or cannot be written to, MissingFileError for a missing folder.
+    """
     target = Path(path)
+    if not target.name or target.is_dir():
+        raise OptionError(f"'{path}' is a folder. Give the path of a file, for instance '{target / 'fit.json'}'.")
+    if not target.parent.is_dir():
+        raise MissingFileError(f"There is no folder '{target.parent}' to save '{target.name}' in. Make it first.")
+    text = as_text(fit)
     partial = target.with_name(target.name + ".partial")
-    partial.write_text(as_text(fit), encoding="utf-8")
-    partial.replace(target)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    except (OSError, ValueError) as error:
+        raise OptionError(f"'{target}' cannot be written ({error}). Give another path.") from error
+    finally:
+        with suppress(OSError, ValueError):
+            partial.unlink(missing_ok=True)
 
 
 def load(path: str | PathLike[str]) -> Fit:
