@@ -56,9 +56,9 @@ def save(fit: Fit, path: str | PathLike[str]) -> None:
     Raises OptionError for a path that is a folder or cannot be written to, MissingFileError for a missing folder.
     """
     target = Path(path)
-    if not target.name or target.is_dir():
+    if not target.name or _is_folder(target):
         raise OptionError(f"'{path}' is a folder. Give the path of a file, for instance '{target / 'fit.json'}'.")
-    if not target.parent.is_dir():
+    if not _is_folder(target.parent):
         raise MissingFileError(f"There is no folder '{target.parent}' to save '{target.name}' in. Make it first.")
     text = as_text(fit)
     partial = target.with_name(target.name + ".partial")
@@ -70,6 +70,13 @@ def save(fit: Fit, path: str | PathLike[str]) -> None:
     finally:
         with suppress(OSError, ValueError):
             partial.unlink(missing_ok=True)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, say: writing tells
+        return False
 
 
 def load(path: str | PathLike[str]) -> Fit:
