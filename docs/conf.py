@@ -11,7 +11,13 @@ author = "varmix contributors"
 copyright = "varmix contributors"  # noqa: A001 - the name that Sphinx reads
 version = release = installed_version("varmix")
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx-mathjax-offline",  # formulas can be read without a network
+]
 exclude_patterns = ["_build", "jupyter_execute"]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
