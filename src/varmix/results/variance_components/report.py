@@ -80,7 +80,7 @@ class VarianceComponentsReport(Report):
         inner = self.estimation.outcome.objective
         return self.model.log_likelihood_outward(inner) if math.isfinite(inner) else math.nan
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         """One line each, JSON values only."""
         model, outcome = self.model, self.estimation.outcome
