@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
-from varmix.genotype import ArraySource, RecordedSource, SourceSlice, StandardisedDesign, standardise
+from varmix.genotype import ArraySource, RecordedSource, Scaling, SourceSlice, StandardisedDesign, standardise
 
 ROUNDING = 1e-12
 """Sums over a few hundred standardised entries: machine precision times their number, with room."""
@@ -201,6 +201,33 @@ def test_the_gram_needs_no_second_square_matrix() -> None:
     tracemalloc.stop()
     # One tile of the mirror is 512 x 512 at most, a ninth of this matrix; a second matrix would be all of it.
     assert peak < K.nbytes / 2
+
+
+@pytest.mark.parametrize("scaling", ["sample", "none"])
+@pytest.mark.parametrize("case", ["all rows", "some rows", "constant columns"])
+def test_a_held_design_is_read_without_a_second_one(scaling: Scaling, case: str) -> None:
+    X = np.random.default_rng(4).normal(size=(400, 800))
+    X[:, ::5] = 1.0 if case == "constant columns" else X[:, ::5]
+    rows = np.arange(0, 400) if case == "all rows" else np.arange(2, 399) if case == "some rows" else None
+    standardise(X[:, :20], rows, scaling=scaling)  # what is imported or cached by the first call
+    tracemalloc.start()
+    design = standardise(X, rows, scaling=scaling)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert design.held is not None
+    assert peak < 1.25 * X.nbytes  # two copies of one of 16 blocks and some vectors beside the design
+    blocks = replace(design, held=None)
+    np.testing.assert_array_equal(design.held, blocks.array())
+    np.testing.assert_array_equal(standardise(X, rows, scaling=scaling, block_size=7).array(), design.held)
+
+
+@pytest.mark.parametrize("size", [1e160, 1e-170])
+def test_designs_used_as_they_are_must_have_squares(size: float) -> None:
+    X = size * np.random.default_rng(5).normal(size=(30, 4))
+    with pytest.raises(DataError, match=r"entries up to .*Rescale"):
+        standardise(X, scaling="none")
+    expected = standardise(X / size).array()
+    np.testing.assert_allclose(standardise(X).array(), expected, atol=1e-14)  # the default has no such limits
 
 
 def test_products_refuse_what_does_not_fit() -> None:

@@ -23,6 +23,12 @@ from varmix.typing import Index, Matrix, Tick, Vector
 HELD_BYTES = 2**30
 """Designs given as arrays are held standardised up to this size; larger ones, and files, are read block by block."""
 
+BLOCKS_OF_HELD = 16
+"""Reading a design that is held takes two copies of a block beside it: an eighth of its size, and few calls."""
+
+SQUARABLE = (1e-140, 1e140)
+"""The largest entry of a design used as it is: sums of squares and their reciprocals stay within float64."""
+
 
 def standardise(
     source: Any,
@@ -41,7 +47,7 @@ def standardise(
     (positions or a mask; None for all), "all" from all rows of the source. Except for "none", variants that do not vary
     among the reference rows are dropped and counted. `tick` gets the columns finished by each block of the pass. Raises
     OptionError, AlignmentError (rows), NotFiniteError ("none" with missing calls; overflow), DataError (nothing left,
-    or not allele counts).
+    not allele counts, or "none" with entries that cannot be squared).
     """
     source = as_source(source)
     if scaling not in get_args(Scaling):
@@ -53,7 +59,9 @@ def standardise(
     positions = check_rows(rows, source.n_samples, source.name)
     n_read = source.n_samples if positions is None or reference == "all" else positions.size
     holds = _is_array(source) and 8 * n_read * source.n_variants <= HELD_BYTES
-    step = block_size or (source.n_variants if holds else default_block_size(n_read, source.n_variants))
+    step = block_size or default_block_size(n_read, source.n_variants)
+    if holds and block_size is None:
+        step = max(1, min(step, source.n_variants // BLOCKS_OF_HELD))
     if scaling == "none":
         return _raw(source, positions, reference, step, holds, tick)
     plan = _Pass(source, positions, scaling, reference, step, holds, tick)
@@ -73,7 +81,7 @@ class _Pass:
     def run(self) -> StandardisedDesign:
         parts: list[ColumnMoments] = []
         imputed: list[Index] = []
-        held: list[Matrix] = []
+        held = _buffer(self.source, self.rows) if self.holds else None
         restrict = self.rows is not None and self.reference == "all"
         for start, block in _read_blocks(self.source, None if restrict else self.rows, self.step, self.tick):
             if self.scaling == "allele_frequency":
@@ -82,12 +90,12 @@ class _Pass:
             moments = centre_columns_into(block)
             parts.append(moments)
             imputed.append(moments.missing if missing_used is None else missing_used)
-            if self.holds:
-                held.append(block[self.rows] if restrict else block)
+            if held is not None:
+                held[:, start : start + block.shape[1]] = block[self.rows] if restrict else block
         moments = parts[0] if len(parts) == 1 else ColumnMoments.joined(parts)
         return self._design(moments, np.concatenate(imputed), held)
 
-    def _design(self, moments: ColumnMoments, imputed: Index, held: list[Matrix]) -> StandardisedDesign:
+    def _design(self, moments: ColumnMoments, imputed: Index, held: Matrix | None) -> StandardisedDesign:
         source = self.source
         n_reference = source.n_samples if self.rows is None or self.reference == "all" else self.rows.size
         if not np.isfinite(moments.sd).all():
@@ -111,6 +119,9 @@ class _Pass:
         }
         everything = kept.size == source.n_variants
         scale = self._spread(moments)[kept] * np.sqrt(kept.size)
+        if held is not None:
+            held = _keep_into(held, kept)
+            held /= scale
         n_used = source.n_samples if self.rows is None else self.rows.size
         return StandardisedDesign(
             source=source,
@@ -124,7 +135,7 @@ class _Pass:
             reference=self.reference,
             counts=counts,
             block_size=default_block_size(n_used, kept.size) if self.holds else min(self.step, kept.size),
-            held=_join(held, None if everything else kept, scale) if self.holds else None,
+            held=held,
         )
 
     def _spread(self, moments: ColumnMoments) -> Vector:
@@ -138,11 +149,17 @@ def _raw(
     source: GenotypeSource, rows: Index | None, reference: Reference, step: int, holds: bool, tick: Tick | None
 ) -> StandardisedDesign:
     p = source.n_variants
-    held = []
+    held, largest = (_buffer(source, rows) if holds else None), 0.0
     for start, block in _read_blocks(source, rows, step, tick):
         refuse_missing(block, np.arange(start, start + block.shape[1]), source.name)
-        if holds:
-            held.append(block)
+        largest = max(largest, float(block.max()), -float(block.min()))
+        if held is not None:
+            held[:, start : start + block.shape[1]] = block
+    if largest > 0.0 and not SQUARABLE[0] <= largest <= SQUARABLE[1]:
+        raise DataError(
+            f"Design '{source.name}' has entries up to {largest:g}, whose squares are beyond what float64 can hold. "
+            'Rescale it, or use scaling="sample".'
+        )
     return StandardisedDesign(
         source=source,
         rows=rows,
@@ -155,7 +172,7 @@ def _raw(
         reference=reference,
         counts={"variants read": p, "variants kept": p},
         block_size=default_block_size(source.n_samples if rows is None else rows.size, p) if holds else step,
-        held=_join(held, None, None) if holds else None,
+        held=held,
     )
 
 
@@ -169,14 +186,19 @@ def _read_blocks(
             tick(stop - start)
 
 
-def _join(blocks: list[Matrix], kept: Index | None, scale: Vector | None) -> Matrix:
-    whole = blocks[0] if len(blocks) == 1 else np.concatenate([block.T for block in blocks]).T
-    if kept is not None:
-        whole = whole.T[kept].T
-    whole = np.asfortranarray(whole)
-    if scale is not None:
-        whole /= scale
-    return whole
+def _buffer(source: GenotypeSource, rows: Index | None) -> Matrix:
+    """Where the standardised design is put block by block, so that one array of its size is enough."""
+    return np.empty((source.n_samples if rows is None else rows.size, source.n_variants), order="F")
+
+
+def _keep_into(held: Matrix, kept: Index) -> Matrix:
+    """The columns kept, moved to the front of their own memory."""
+    if kept.size == held.shape[1]:
+        return held
+    for to, at in enumerate(kept):
+        if to != at:
+            held[:, to] = held[:, at]
+    return held[:, : kept.size]
 
 
 def _check_allele_counts(block: Matrix, start: int, name: str) -> None:
