@@ -206,6 +206,8 @@ def test_categories_of_numbers_are_named_by_their_digits(table: pd.DataFrame, dt
 def test_categories_that_float64_cannot_tell_apart_stay_apart(table: pd.DataFrame) -> None:
     table["site"] = 2**53 + np.arange(N) % 3
     assert design_from_formula("height ~ C(site)", table).names[1:] == (f"C(site){2**53 + 1}", f"C(site){2**53 + 2}")
+    table["site"] *= 2  # its square is beyond 64 bits
+    np.testing.assert_allclose(design_from_formula("height ~ 0 + I(site * site)", table).Z, 2.0**108, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from formulaic.errors import DataMismatchWarning, FormulaicError
 from varmix.errors import DataError, NotFiniteError, ShapeError
 from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows
 from varmix.formula.variables import check_variables
+from varmix.genotype.numbers import real_numbers
 from varmix.typing import Index, Matrix
 
 INTERCEPT = "(Intercept)"
@@ -54,7 +55,7 @@ class Encoder:
                     f"New rows need {self.n_columns} covariate columns. Pass them, or the number of rows if none."
                 )
             return np.ones((n, 1)) if self.adds_intercept else np.zeros((n, 0))
-        values = np.asarray(new, dtype=np.float64)
+        values = np.asarray(real_numbers(new, "The array of new covariates"), dtype=np.float64)
         values = values[:, None] if values.ndim == 1 else values
         if values.ndim != 2 or values.shape[1] != self.n_columns:
             raise ShapeError(f"New covariates have shape {values.shape}; the fit used {self.n_columns} columns.")
@@ -99,6 +100,7 @@ def evaluate(spec: Any, frame: pd.DataFrame) -> Any:
 
     Raises DataError (cannot be evaluated; a level that was not seen).
     """
+    frame = _floats_for_arithmetic(spec, frame)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", DataMismatchWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -114,6 +116,16 @@ def evaluate(spec: Any, frame: pd.DataFrame) -> Any:
             raise DataError(
                 f"The formula cannot be evaluated: {str(error).splitlines()[0]}. Check its terms."
             ) from error
+
+
+def _floats_for_arithmetic(spec: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Integers that float64 cannot hold stay integers in categories, C(id), only: their products would wrap around."""
+    wide = [name for name in frame.columns if frame[name].dtype.kind in "iu"]
+    terms = spec.formula if isinstance(spec, ModelSpec) else spec
+    others = (
+        [factor.expr for term in terms for factor in term.factors if not factor.expr.startswith("C(")] if wide else []
+    )
+    return frame.astype({name: np.float64 for name in wide if any(name in expression for expression in others)})
 
 
 def readable_name(name: str, levels: Mapping[str, str]) -> str:

@@ -109,8 +109,9 @@ def _column(series: nw.Series[Any], name: str) -> Any:
         return cells
     wrong = [item for item in cells if item is not None and not isinstance(item, str | bool | np.bool_)]
     if wrong:
+        held = getattr(series.to_native(), "dtype", kind)
         raise DataError(
-            f"Column '{name}' holds {type(wrong[0]).__name__} values ({kind}), neither numbers nor text. Convert it "
+            f"Column '{name}' holds {type(wrong[0]).__name__} values ({held}), neither numbers nor text. Convert it "
             "first."
         )
     return cells

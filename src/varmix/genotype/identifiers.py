@@ -33,14 +33,14 @@ def sample_table(ids: Any, name: str) -> pd.DataFrame:
                 "known)."
             )
         individual = id_text(frame["IID"].to_list())
-        family = id_text(frame["FID"].to_list()) if "FID" in frame.columns else np.full(len(frame), NO_FAMILY)
+        family = id_text(frame["FID"].to_list()) if "FID" in frame.columns else np.array([None] * len(frame))
     else:
         if np.ndim(ids) != 1:
             raise AlignmentError(
                 f"The sample ids of '{name}' have shape {np.shape(ids)}. Give n ids, or a data frame with IID and FID."
             )
         individual = id_text(ids)
-        family = np.full(len(individual), NO_FAMILY)
+        family = np.array([None] * len(individual))
     family = np.array([NO_FAMILY if item is None else item for item in family], dtype=object)
     absent = np.array([item is None for item in individual], dtype=np.bool_)
     if absent.any():

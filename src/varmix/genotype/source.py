@@ -255,7 +255,8 @@ def _numeric_array(X: Any, name: str) -> tuple[np.ndarray[Any, Any], list[str] |
             for column, series in zip(frame.columns, frame.iter_columns(), strict=True):
                 kind = series.dtype
                 if not (kind.is_numeric() or kind == nw.Boolean):
-                    raise DataError(f"Column '{column}' of design '{name}' holds {kind}, not numbers. Encode it first.")
+                    held = getattr(series.to_native(), "dtype", kind)
+                    raise DataError(f"Column '{column}' of design '{name}' holds {held}, not numbers. Encode it first.")
             truths = [column for column in frame.columns if frame.schema[column] == nw.Boolean]
             X = frame.with_columns(nw.col(*truths).cast(nw.Int8)).to_numpy() if truths else frame.to_numpy()
     values = real_numbers(X, f"Design '{name}'")
