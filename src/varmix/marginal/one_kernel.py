@@ -40,7 +40,9 @@ class OneKernelFactor:
     @cached_property
     def log_determinant(self) -> float:
         """`log |V|`."""
-        return self.shifted.log_determinant if self._spectrum is None else float(np.log(self._spectrum).sum())
+        if self.system.has_eigenvalues and self._spectrum is not None:
+            return float(np.log(self._spectrum).sum())
+        return self.shifted.log_determinant
 
     @cached_property
     def _sums(self) -> tuple[Vector, Square]:

@@ -45,8 +45,21 @@ class FixedBlock:
         return np.asarray(basis @ (np.sqrt(np.maximum(eigenvalues, 0.0)) * rng.standard_normal(len(eigenvalues))))
 
 
-def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
-    """Block U given the factor of block A."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schur:
+    """C and what its determinant takes: all of block U that a scan of the ML likelihood needs."""
+
+    weights: Matrix
+    covariance: Square
+    cholesky: Square
+    log_determinant: float
+    """`log |C|`, -inf where not definite."""
+    definite: bool
+    rounding: float
+
+
+def schur_complement(piece: Piece, factor: Factor, variances: Vector) -> Schur:
+    """`N = -V_AA^-1 V_AU` and `C = V_UU + V_UA N`."""
     crossing = _weighted(variances, piece.cross, (piece.system.size, piece.columns))
     weights = -factor.solve(crossing)
     covariance = _weighted(variances, piece.corner, (piece.columns, piece.columns)) + crossing.T @ weights
@@ -57,6 +70,20 @@ def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
     # Kernels have unit scale, so that sums of `rows` of their entries round to about this.
     rounding = 4.0 * np.finfo(float).eps * math.sqrt(piece.rows) * float(variances.sum())
     definite = fault == 0 and bool((pivots**2 > rounding).all())
+    return Schur(
+        weights=weights,
+        covariance=covariance,
+        cholesky=cholesky,
+        log_determinant=2.0 * float(np.log(pivots).sum()) if definite else -math.inf,
+        definite=definite,
+        rounding=rounding,
+    )
+
+
+def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
+    """Block U given the factor of block A."""
+    schur = schur_complement(piece, factor, variances)
+    weights, definite = schur.weights, schur.definite
     images, slopes = [], []
     for k, (cross, corner) in enumerate(zip(piece.cross, piece.corner, strict=True)):
         image = piece.system.multiply(k, weights) + cross
@@ -67,11 +94,11 @@ def fixed_block(piece: Piece, factor: Factor, variances: Vector) -> FixedBlock:
     slopes.append(np.eye(piece.columns) + weights.T @ weights)
     return FixedBlock(
         weights=weights,
-        covariance=covariance,
-        inverse=_inverse(cholesky) if definite else np.full_like(covariance, np.nan),
-        log_determinant=2.0 * float(np.log(pivots).sum()) if definite else -math.inf,
+        covariance=schur.covariance,
+        inverse=_inverse(schur.cholesky) if definite else np.full_like(schur.covariance, np.nan),
+        log_determinant=schur.log_determinant,
         definite=definite,
-        rounding=rounding,
+        rounding=schur.rounding,
         images=tuple(images),
         slopes=tuple(slopes),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from varmix.marginal.piece import Piece
-from varmix.models.linear.fixed_block import fixed_block
+from varmix.models.linear.fixed_block import schur_complement
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.statistics import Criterion
 from varmix.typing import Vector
@@ -69,10 +69,10 @@ def _on_ray(piece: Piece, ray: VarianceParams, criterion: Criterion) -> tuple[fl
         return -math.inf, 1.0
     errors, log_determinant = piece.rows - piece.columns, factor.log_determinant
     if criterion == "ml" and piece.columns:
-        block = fixed_block(piece, factor, ray.values)
-        if not block.definite:
+        schur = schur_complement(piece, factor, ray.values)
+        if not schur.definite:
             return -math.inf, 1.0
-        errors, log_determinant = piece.rows, log_determinant + block.log_determinant
+        errors, log_determinant = piece.rows, log_determinant + schur.log_determinant
     scale = float(piece.y @ factor.solve(piece.y)) / errors
     if not scale > 0.0:
         return -math.inf, 1.0
