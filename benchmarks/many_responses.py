@@ -24,7 +24,8 @@ from varmix.marginal.build import Kernels, build_structure
 from varmix.models.linear.batch import fit_batch
 from varmix.models.linear.batch.rotation import Rotation
 from varmix.models.linear.batch.spectrum import shared_spectrum
-from varmix.models.linear.climb import Climb, good_start
+from varmix.models.linear.climb import Climb
+from varmix.models.linear.starting import good_start
 
 COLUMNS = 4
 

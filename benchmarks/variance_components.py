@@ -169,6 +169,9 @@ def figure(rows: Rows, path: Path, rate: float) -> None:
         sizes = [row["size"] for row in part]
         panel.loglog(sizes, [row["seconds"] for row in part], "o-", color="#0072B2", label="measured")
         panel.loglog(sizes, [row["flops"] / rate for row in part], "--", color="#999999", label="flops at gemm speed")
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes], fontsize=7)
+        panel.xaxis.minorticks_off()
+        panel.tick_params(axis="y", which="both", labelsize=7)
         panel.set_xlabel(axis)
         panel.set_ylabel("seconds")
         panel.legend(frameon=False, fontsize=8)
