@@ -78,7 +78,9 @@ def _read(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", VarmixWarning)
         with text_of(path):
-            table = read_table(path, kind, header=header, minus_nine_is_missing=minus_nine_is_missing)
+            table = read_table(
+                path, kind, header=header, minus_nine_is_missing=minus_nine_is_missing, wanted=tuple(asked) or None
+            )
     for warning in caught:
         if not asked or any(f"column '{name}'" in str(warning.message) for name in asked):
             warnings.warn(warning.message, stacklevel=2)

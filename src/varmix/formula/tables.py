@@ -34,12 +34,14 @@ def read_table(
     header: bool = True,
     minus_nine_is_missing: bool = False,
     categorical: Sequence[str] = (),
+    wanted: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Columns FID and IID (text), then one column per variable: float64, or text for categories.
 
     Tabs, commas or blanks separate; the header starts FID IID, #FID IID or #IID (FID is then '0'); header=False takes a
     file without one and names its columns trait_1, trait_2, .... NA, nan, '.' and nothing are missing; -9 only when
-    asked. A covariate column without any number is categorical; `categorical` names further ones. Raises
+    asked. Of a file with other columns besides, `wanted` names those to convert; the others stay text as they are. A
+    covariate column without any number is categorical; `categorical` names further ones. Raises
     MissingFileError, FileFormatError (header, ragged lines), DataError (a cell that is not a number: column, line,
     value), AlignmentError (a person listed twice), OptionError. Gives a RepairWarning for a trait with many exact -9.
     """
@@ -62,6 +64,9 @@ def read_table(
     refuse_duplicates(pd.DataFrame(ids, dtype=object), path.name)
     values: dict[str, pd.Series] = {}
     for name in names[first:]:
+        if wanted is not None and name not in wanted:
+            values[name] = pd.Series(columns[name], dtype=object)
+            continue
         allowed = kind == "covariate" or name in categorical
         column = _convert(columns[name], name, path, lines, allow_text=allowed, force_text=name in categorical)
         is_number = column.dtype == np.float64
