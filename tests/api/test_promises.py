@@ -119,3 +119,17 @@ def test_a_matrix_kernel_has_no_blocks_for_a_jackknife() -> None:
             traces="randomised",
             errors="jackknife",
         )
+
+
+def test_what_is_no_fit_and_no_number_is_refused_by_name() -> None:
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(30, 50)), rng.normal(size=30)
+    fit = vm.variance_components(y, designs={"x": X})
+    with pytest.raises(OptionError, match="another Fit"):
+        fit.compare(3)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="mapping of names"):
+        vm.plot_paths([fit])  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="whole number"):
+        vm.variance_components(y, designs={"x": X}, starts=2.5)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="whole number"):
+        vm.variance_components(y, designs={"x": X}, max_iterations=2.5)

@@ -38,6 +38,8 @@ def plot_paths(fits: Mapping[str, Fit], *, x: Along = "evaluations", ax: Any = N
     """
     if x not in get_args(Along):
         raise OptionError(f"x={x!r} is not known. Use 'evaluations' or 'step'.")
+    if not isinstance(fits, Mapping):
+        raise OptionError("Pass a mapping of names to fits: plot_paths({'EM': fit, 'Newton': other}).")
     tables = _tables(fits)
     figure, axes = _axes(ax)
     best = max(float(table["log_likelihood"].max()) for table in tables.values())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import NotAvailableError
+from varmix.errors import NotAvailableError, OptionError
 from varmix.iteration import Certificate, Status
 from varmix.results import html, store, text
 from varmix.results.report import Report
@@ -142,6 +142,8 @@ class Fit:
 
     def compare(self, other: Fit) -> Any:
         """Likelihood-ratio test of the smaller of two nested fits of the same data."""
+        if not isinstance(other, Fit):
+            raise OptionError(f"compare takes another Fit, not {type(other).__name__}.")
         return self.report.compare(other.report)
 
     def bootstrap(self, replicates: int = 200, rng: np.random.Generator | int | None = None) -> Any:
