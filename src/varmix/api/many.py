@@ -37,11 +37,12 @@ def variance_components_many(
 ) -> pd.DataFrame:
     """Fit `y ~ N(Zw, s K + s_e I)` to every column of Y (n x r array or data frame), a row of the result each [VC-7].
 
-    One kernel: it is diagonalised once, and all responses are fitted as one batch, each to the best of the local optima
-    over the proportion of variance that a fine scan brackets [VC-5]. Several kernels share one structure, but the responses are then fitted one after
-    another, at the price of as many single fits. NaN in Y marks a missing value, which is never filled in: its row
-    counts for the other responses only. By REML, responses with few missing rows cost milliseconds each, whatever their
-    pattern; otherwise each different pattern costs one reduction of the kernel restricted to its rows.
+    One kernel: it is diagonalised once, and all responses are fitted as one batch, each to the best of the local
+    optima over the proportion of variance that a fine scan brackets [VC-5]. Several kernels share one structure, but
+    the responses are then fitted one after another, at the price of as many single fits. NaN in Y marks a missing
+    value, which is never filled in: its row counts for the other responses only. By REML, responses with few missing
+    rows cost milliseconds each, whatever their pattern; otherwise each different pattern costs one reduction of the
+    kernel restricted to its rows.
 
     Designs (n x p; standardised over all rows used by any response, unless they are StandardisedDesigns already) and
     kernels (n x n) are one object or a dict of them by name. They are joined with Y as in `variance_components`: by

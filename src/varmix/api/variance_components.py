@@ -140,7 +140,7 @@ def start_points(
     model: VarianceComponents, start: Any, starts: int, rng: np.random.Generator | int | None
 ) -> list[VarianceParams]:
     """The first start, and random ones."""
-    if not isinstance(starts, (int, np.integer)) or starts < 1:
+    if int(starts) != starts or starts < 1:
         raise OptionError(f"starts={starts!r} must be a whole number of at least 1.")
     if isinstance(start, str):
         if start not in ("auto", "equal"):

@@ -47,7 +47,7 @@ class Climb:
             raise OptionError(f"criterion={self.criterion!r} is not known. Use 'reml' or 'ml'.")
         if self.accelerate not in ACCELERATORS:
             raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
-        if not isinstance(self.max_iterations, int) or self.max_iterations < 1:
+        if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
             raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
         if not self.tolerance > 0.0:
             raise OptionError(f"tolerance={self.tolerance} must be positive (a distance in standard errors).")
