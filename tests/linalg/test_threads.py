@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from varmix.linalg.threads import WORTHWHILE, one_thread, threads_for
+from varmix.models.linear.batch.side_by_side import side_by_side
 
 
 def blas_threads() -> list[int]:
@@ -49,4 +50,21 @@ def test_holds_that_overlap_in_time_give_back_what_was_there_before_the_first() 
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(hold, range(3)))
+    assert blas_threads() == before
+
+
+def test_a_batch_that_outlives_a_fit_gives_the_threads_back() -> None:
+    before, inside, go_on = blas_threads(), Event(), Event()
+
+    def work(start: int) -> int:
+        inside.set()
+        go_on.wait(timeout=10.0)
+        return start
+
+    with ThreadPoolExecutor(1) as pool:
+        with one_thread():
+            batch = pool.submit(side_by_side, work, [0, 1, 2])
+            inside.wait(timeout=10.0)
+        go_on.set()
+        assert batch.result() == [0, 1, 2]
     assert blas_threads() == before

@@ -110,7 +110,9 @@ def _by_moments(
 
 def _by_likelihood(inputs: Inputs, climb: Climb, start: Any, starts: int, rng: np.random.Generator | int | None) -> Fit:
     model = build_model(inputs, climb.criterion)
-    estimation = by_climbing(model, climb, start_points(model, start, starts, rng))
+    system = model.piece.system
+    with threads_for(0.0 if system.pairs_are_cheap else float(system.size) ** 3):
+        estimation = by_climbing(model, climb, start_points(model, start, starts, rng))
     return Fit(VarianceComponentsReport(model, estimation, inputs.sample))
 
 
@@ -163,9 +165,7 @@ def start_points(
 
 def by_climbing(model: VarianceComponents, climb: Climb, points: list[VarianceParams]) -> Estimation:
     """Climb from every start and keep the best."""
-    system = model.piece.system
-    with threads_for(0.0 if system.pairs_are_cheap else float(system.size) ** 3):
-        starts: Starts[Any, Any] = from_every_start(lambda begin: climb.run_inside([model.piece], begin), points)
+    starts: Starts[Any, Any] = from_every_start(lambda begin: climb.run_inside([model.piece], begin), points)
     best = starts.best
     if not math.isfinite(best.objective):
         raise NotIdentifiedError(

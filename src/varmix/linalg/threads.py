@@ -16,9 +16,25 @@ spin, cost more than they give (an order of 1,000 gains a third on an idle machi
 
 
 @cache
-def _controller() -> ThreadpoolController:
-    """Made once: looking the libraries up takes 8 ms, holding them 0.1 ms."""
-    return ThreadpoolController()
+def _libraries() -> list[Any]:
+    """Looked up once: that takes 8 ms, holding them 0.1 ms."""
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+def _set_threads(counts: list[int]) -> None:
+    """One count per library, whichever thread asks.
+
+    From 3.8 on, threadpoolctl lets only the first Python thread that set a count set another, and ignores the rest
+    without a word: the last one out could not restore what the first one in changed. The lock of `_Hold` keeps order
+    in its place.
+    """
+    for library, count in zip(_libraries(), counts, strict=True):
+        release = getattr(library, "clear_controlling_thread", None)
+        if release is not None:
+            release(force=True)
+        library.set_num_threads(count)
+        if release is not None:
+            release(force=True)
 
 
 class _Hold:
@@ -28,20 +44,20 @@ class _Hold:
     def __init__(self) -> None:
         self._lock = Lock()
         self._holders = 0
-        self._limit: Any = None
+        self._before: list[int] = []
 
     def enter(self) -> None:
         with self._lock:
             if self._holders == 0:
-                self._limit = _controller().limit(limits=1, user_api="blas")
+                self._before = [int(library.num_threads) for library in _libraries()]
+                _set_threads([1] * len(self._before))
             self._holders += 1
 
     def leave(self) -> None:
         with self._lock:
             self._holders -= 1
             if self._holders == 0:
-                self._limit.restore_original_limits()
-                self._limit = None
+                _set_threads(self._before)
 
 
 _HOLD = _Hold()
@@ -55,6 +71,11 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         _HOLD.leave()
+
+
+def blas_threads() -> int:
+    """Threads that BLAS may use now: 1 while it is held."""
+    return max([1, *(int(library.num_threads) for library in _libraries())])
 
 
 @contextmanager

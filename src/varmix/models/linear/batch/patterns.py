@@ -12,11 +12,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from varmix.errors import KernelError, NotIdentifiedError
 from varmix.genotype import StandardisedDesign, as_source, standardise
 from varmix.linalg.householder import pivoted_columns
+from varmix.linalg.threads import one_thread
 from varmix.marginal.build import Kernels, build_structure
 from varmix.marginal.piece import Structure
 from varmix.models.linear.batch.few_missing import cheaper_together, fit_few_missing
@@ -119,7 +119,7 @@ def fit_patterns(
         wide = kernels.width >= fewest - covariates.shape[1] or bool(kernels.matrices)
         kernels = kernels.as_matrices() if wide else kernels.in_memory()
     alone = len(patterns) > 1 and responses.shape[0] < THREADED_FROM
-    with threadpool_limits(limits=1, user_api="blas") if alone else nullcontext():
+    with one_thread() if alone else nullcontext():
         if components == 2 and criterion == "reml":
             patterns = _take_out_few_missing(whole, patterns, responses, covariates, kernels, tick)
         for pattern in patterns:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from threadpoolctl import ThreadpoolController
+from varmix.linalg.threads import blas_threads, one_thread
 
 T = TypeVar("T")
 
@@ -19,9 +19,6 @@ def side_by_side(work: Callable[[int], T], starts: Sequence[int]) -> list[T]:
     """`[work(start) for start in starts]`; with several, at most as many at a time as BLAS may use threads."""
     if len(starts) < 2:
         return [work(start) for start in starts]
-    controller = ThreadpoolController()
-    workers = min(
-        len(starts), max([1, *(library["num_threads"] for library in controller.select(user_api="blas").info())])
-    )
-    with controller.limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+    workers = min(len(starts), blas_threads())
+    with one_thread(), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(work, starts))
