@@ -1,6 +1,7 @@
 """The loop over statistics that add. Knows no model."""
 
 from varmix.iteration.accelerate import Accelerator, Anderson, Backtracking, Plain, Squarem
+from varmix.iteration.finish import iterate_and_finish
 from varmix.iteration.iterate import Outcome, iterate
 from varmix.iteration.progress import Progress, Step
 from varmix.iteration.runners import Runner, Serial, Threads
@@ -32,4 +33,5 @@ __all__ = [
     "Threads",
     "from_every_start",
     "iterate",
+    "iterate_and_finish",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from varmix.errors import OptionError
-from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Status, Stopping, iterate
+from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Status, iterate_and_finish
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
 from varmix.marginal.piece import Piece
 from varmix.models.linear.average_information import Newton
@@ -55,24 +55,17 @@ class Climb:
     def run(self, pieces: Sequence[Piece], start: VarianceParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units)."""
         newton = self.scheme == "newton"
-        scheme: Any = SCHEMES[self.scheme](criterion=self.criterion)
-        accelerator = self._backtracking() if newton else ACCELERATORS[self.accelerate]
-        stopping = Stopping(
+        outcome = iterate_and_finish(
+            SCHEMES[self.scheme](criterion=self.criterion),
+            start,
+            pieces,
+            finish=Newton(criterion=self.criterion) if self.polish and not newton else None,
             tolerance=self.tolerance,
             max_iterations=self.max_iterations,
-            give_up_when_slow=self.polish and not newton,
+            accelerator=self._backtracking() if newton else ACCELERATORS[self.accelerate],
+            finisher=self._backtracking(),
         )
-        outcome = iterate(scheme, start, pieces, stopping=stopping, accelerator=accelerator)
-        if outcome.status.arrived or newton or not self.polish:
-            return self._diagnosed(outcome)
-        finish = iterate(
-            Newton(criterion=self.criterion),
-            outcome.params,
-            pieces,
-            stopping=Stopping(tolerance=self.tolerance, max_iterations=self.max_iterations),
-            accelerator=self._backtracking(),
-        )
-        return self._diagnosed(outcome.followed_by(finish))
+        return self._diagnosed(outcome)
 
     def _diagnosed(self, outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
         """Tell a likelihood without a maximum from a fit that got stuck."""

@@ -55,7 +55,7 @@ def solve_moments(stats: MomentStats) -> Vector:
 
 def project_moments(stats: MomentStats) -> Vector:
     """The point of the cone nearest to the solution in the metric of the equations (NNLS)."""
-    from varmix.models.linear.quadratic_step import quadratic_step
+    from varmix.models.cone import quadratic_step
 
     zero = np.zeros_like(stats.quadratics)
     return np.asarray(quadratic_step(zero, stats.quadratics, stats.equations))

@@ -14,7 +14,7 @@ from varmix.models.linear.correlation.likelihood import PairParams, PairStats, s
 from varmix.models.linear.correlation.newton import PairNewton
 from varmix.models.linear.correlation.pair import Pair
 from varmix.models.linear.correlation.pxem import PairEM, PairPXEM
-from varmix.models.linear.quadratic_step import certify, quadratic_step
+from varmix.models.cone import certify, quadratic_step
 from varmix.typing import Matrix, Square, Vector
 
 PROFILE_TOLERANCE = 1e-5
