@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from varmix.iteration.accelerate import Accelerator, Plain
@@ -16,7 +16,7 @@ PLAIN, SERIAL = Plain(), Serial()
 def iterate_and_finish(
     scheme: Any,
     params: Any,
-    pieces: Iterable[Any],
+    pieces: Sequence[Any],
     *,
     finish: Any | None,
     tolerance: float,

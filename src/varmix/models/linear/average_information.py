@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from varmix.models.linear.params import VarianceParams
 from varmix.models.cone import quadratic_step
+from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.scheme import LinearScheme
 from varmix.models.linear.statistics import LinearStats
 

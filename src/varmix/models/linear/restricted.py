@@ -8,8 +8,8 @@ import numpy as np
 
 from varmix.iteration import Certificate
 from varmix.marginal.piece import Piece
-from varmix.models.linear.params import VarianceParams
 from varmix.models.cone import certify, quadratic_step
+from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.statistics import Criterion, LinearStats, summarise_linear
 from varmix.typing import Matrix, Vector
 

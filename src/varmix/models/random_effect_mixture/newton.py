@@ -20,7 +20,7 @@ SHORT_OF_EMPTY = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newton(MixtureScheme):
-    """Proposes the maximiser of a quadratic model within the cone, so that variances and shares can reach 0 and leave it.
+    """Proposes the maximiser of a quadratic model within the cone, so that variances and shares can reach and leave 0.
 
     `Backtracking` sees to the length of the step; with it the log-likelihood never falls [SLOPE-6].
     """

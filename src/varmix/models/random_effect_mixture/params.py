@@ -13,8 +13,8 @@ from varmix.typing import Mask, Vector
 class MixtureParams:
     """Class variances v >= 0, shape (K,), the residual variance s >= 0 and shares pi on the simplex, shape (K,).
 
-    `held` marks the coordinates (v, s, pi), shape (2K + 1,), that no step moves: a null class, a known residual, a point
-    of a profile, the variances of a grid. Steps are taken in the parameters themselves: 0 is an ordinary point.
+    `held` marks the coordinates (v, s, pi), shape (2K + 1,), that no step moves: a null class, a known residual,
+    a point of a profile, the variances of a grid. Steps are taken in the parameters themselves: 0 is an ordinary point.
     """
 
     variances: Vector

@@ -12,7 +12,7 @@ from varmix.models.cone import certify
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.statistics import MixtureStats, summarise
 from varmix.models.random_effect_mixture.units import Units
-from varmix.typing import Mask, Matrix, Square, Vector
+from varmix.typing import Index, Mask, Matrix, Square, Vector
 
 SADDLE = 1e-9
 """Most negative eigenvalue of the scaled observed information that is still rounding of a flat direction."""
@@ -32,7 +32,7 @@ class Reduced:
 
     directions: Matrix
     values: Vector
-    moving: Vector
+    moving: Index
     reference: int | None
 
     @classmethod
@@ -61,7 +61,7 @@ class Reduced:
 
     def free(self, gradient: Vector) -> Mask:
         """Coordinates that are inside, or at 0 with the gradient pointing inside."""
-        return ~((self.values == 0.0) & (gradient <= 0.0))
+        return np.asarray((self.values > 0.0) | (gradient > 0.0))
 
 
 def smallest_eigenvalue(information: Square) -> float:
@@ -74,7 +74,7 @@ def smallest_eigenvalue(information: Square) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixtureScheme:
-    """Summaries of a piece, the observed log-likelihood and its certificate; schemes add `name`, `monotone`, `update`."""
+    """Summaries of a piece, the observed log-likelihood and its certificate; schemes add `name` and `update`."""
 
     def summarise(self, params: MixtureParams, piece: Units, /) -> MixtureStats:
         """Statistics of one piece."""

@@ -12,9 +12,9 @@ from varmix.typing import Vector
 class Units:
     """Units that inform the effects, and what the other coordinates say about the residual variance.
 
-    `q = x'x > 0` and `h2 = (x'y)^2 / q` have shape (n,); `weight` holds likelihood weights, None for all 1. What is left of
-    a unit once its effect has taken its coordinate is R ~ s chi2 on m - 1 degrees of freedom: only the weighted sums
-    `rest` and `rest_rows` of R and m - 1 matter (rows with x = 0 are counted there with all their coordinates).
+    `q = x'x > 0` and `h2 = (x'y)^2 / q` have shape (n,); `weight` holds likelihood weights, None for all 1. What is
+    left of a unit once its effect has taken its coordinate is R ~ s chi2 on m - 1 degrees of freedom: only the weighted
+    sums `rest` and `rest_rows` of R and m - 1 matter (rows with x = 0 are counted there with all their coordinates).
     """
 
     q: Vector

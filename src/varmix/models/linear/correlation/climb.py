@@ -10,11 +10,11 @@ import numpy as np
 
 from varmix.iteration import Backtracking, Certificate, Outcome, Plain, Stopping, iterate
 from varmix.linalg.threads import threads_for
+from varmix.models.cone import certify, quadratic_step
 from varmix.models.linear.correlation.likelihood import PairParams, PairStats, summarise_pair
 from varmix.models.linear.correlation.newton import PairNewton
 from varmix.models.linear.correlation.pair import Pair
 from varmix.models.linear.correlation.pxem import PairEM, PairPXEM
-from varmix.models.cone import certify, quadratic_step
 from varmix.typing import Matrix, Square, Vector
 
 PROFILE_TOLERANCE = 1e-5
