@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from varmix.models.random_effect_mixture.params import MixtureParams
-from varmix.models.random_effect_mixture.scheme import MixtureScheme, stepped
+from varmix.models.random_effect_mixture.scheme import MixtureScheme, stepped, without_vestiges
 from varmix.models.random_effect_mixture.statistics import MixtureStats
 
 
@@ -28,4 +28,4 @@ class EM(MixtureScheme):
             variances = (v * v * stats.quad[:, 1] + v * s * stats.trace[:, 0]) / counts
         missing = s * s * stats.quad[:, 0] + v * s * stats.trace[:, 1]
         residual = (stats.rest + float(missing.sum())) / (stats.rest_rows + stats.total)
-        return stepped(params, variances, residual, counts)
+        return without_vestiges(stepped(params, variances, residual, counts), params, stats)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from varmix.typing import Mask, Vector
+from varmix.typing import Index, Mask, Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,9 +68,16 @@ class MixtureParams:
         )
         return point.moved_to(target)
 
-    def ordered(self) -> MixtureParams:
-        """Classes in ascending order of variance; a class whose variance is held comes first where it ties."""
+    @property
+    def order(self) -> Index:
+        """Positions of the coordinates (2K + 1,) with classes in ascending order of variance; a held one is first where
+        it ties."""
         count = self.classes
         order = np.lexsort((~self.held[:count], self.variances))
-        held = np.concatenate([self.held[order], self.held[count : count + 1], self.held[count + 1 :][order]])
-        return replace(self, variances=self.variances[order], shares=self.shares[order], held=held)
+        return np.concatenate([order, [count], count + 1 + order])
+
+    def ordered(self) -> MixtureParams:
+        """The same point with classes in ascending order of variance."""
+        order, count = self.order, self.classes
+        classes = order[:count]
+        return replace(self, variances=self.variances[classes], shares=self.shares[classes], held=self.held[order])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from varmix.models.random_effect_mixture.params import MixtureParams
-from varmix.models.random_effect_mixture.scheme import MixtureScheme, stepped
+from varmix.models.random_effect_mixture.scheme import MixtureScheme, stepped, without_vestiges
 from varmix.models.random_effect_mixture.statistics import MixtureStats
 
 
@@ -32,4 +32,4 @@ class PXEM(MixtureScheme):
         scale = np.where(params.held[: params.classes] | ~np.isfinite(scale), 1.0, scale)
         missing = total - 2.0 * scale * explained + scale**2 * second
         residual = (stats.rest + float(missing.sum())) / (stats.rest_rows + stats.total)
-        return stepped(params, scale**2 * moment, residual, counts)
+        return without_vestiges(stepped(params, scale**2 * moment, residual, counts), params, stats)
