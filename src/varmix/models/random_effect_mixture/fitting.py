@@ -1,0 +1,101 @@
+"""From every start to its end: all of them on the units, or, of very many units, on a part of them first [SLOPE-9]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from varmix.iteration import Outcome, Start, Starts, from_every_start
+from varmix.models.random_effect_mixture.climb import Climb
+from varmix.models.random_effect_mixture.model import RandomEffectMixture
+from varmix.models.random_effect_mixture.params import MixtureParams
+from varmix.models.random_effect_mixture.starting import moment_start, random_start
+from varmix.models.random_effect_mixture.units import Units
+
+SCREENED = 40_000
+"""Units from which starts are screened on a part of the data: below, a climb costs less than it takes to notice."""
+
+PART = 10_000
+"""Units of that part; its optimum is within a few standard errors of that of the data, times sqrt(n / 10,000)."""
+
+SAME_END = 1e-6
+"""Two ends of the screening closer than this, relative to 1 + |l|, go on as one."""
+
+
+def default_starts(model: RandomEffectMixture, count: int, rng: np.random.Generator) -> list[tuple[str, MixtureParams]]:
+    """Named starts: moments, the merged grid mixture, and random ones."""
+    from varmix.models.random_effect_mixture.atoms import merged
+    from varmix.models.random_effect_mixture.npmle import npmle
+
+    part = screening_part(model, rng) if model.total > SCREENED else model.pieces
+    known = model.inner_residual
+    named = [("moments", moment_start(part, model.classes, model.null, known))]
+    if count > 1 and model.classes > 1:
+        mixing = npmle(part, residual=known, points=20)
+        variances, shares = merged(mixing, model.classes, model.null)
+        named.append(("npmle", MixtureParams.free(variances, mixing.residual, shares)))
+    while len(named) < count:
+        named.append(("random", random_start(part, model.classes, model.null, known, rng)))
+    return [(name, model.point(start)) for name, start in named[:count]]
+
+
+def screening_part(model: RandomEffectMixture, rng: np.random.Generator) -> tuple[Units, ...]:
+    """Every so-manyth unit of all pieces, from a random one on, with the same part of what is left over."""
+    step = max(1, sum(len(piece) for piece in model.pieces) // PART)
+    offset = int(rng.integers(step))
+    parts = []
+    for piece in model.pieces:
+        weight = None if piece.weight is None else piece.weight[offset::step]
+        part = Units(
+            q=np.ascontiguousarray(piece.q[offset::step]),
+            h2=np.ascontiguousarray(piece.h2[offset::step]),
+            weight=weight,
+            rest=piece.rest / step,
+            rest_rows=piece.rest_rows / step,
+        )
+        parts.append(part)
+    return tuple(part for part in parts if len(part) or part.rest_rows) or model.pieces
+
+
+def fit_from(
+    model: RandomEffectMixture,
+    climb: Climb,
+    begins: Sequence[MixtureParams],
+    *,
+    part: tuple[Units, ...] | None = None,
+    tick: Callable[[int], Any] | None = None,
+) -> Starts[Any, Any]:
+    """Climb from every start (internal units); with `part`, on the part first, and from each of its different ends on
+    the data once."""
+
+    def on_data(begin: MixtureParams) -> Outcome[Any, Any]:
+        outcome = climb.run(model.pieces, begin)
+        if tick is not None:
+            tick(1)
+        return outcome
+
+    if part is None:
+        return from_every_start(on_data, begins)
+    runs: list[Start[Any, Any]] = []
+    ends: list[tuple[Outcome[Any, Any], Outcome[Any, Any]]] = []
+    for begin in begins:
+        clock = perf_counter()
+        screened = climb.run(part, begin)
+        known = next((whole for rough, whole in ends if _same_end(rough, screened)), None)
+        if known is None:
+            known = climb.run(model.pieces, model.point(replace(screened.params, held=model.held)))
+            ends.append((screened, known))
+        runs.append(Start(begin=begin, outcome=known, seconds=perf_counter() - clock))
+        if tick is not None:
+            tick(1)
+    return Starts(runs=tuple(runs))
+
+
+def _same_end(one: Outcome[Any, Any], other: Outcome[Any, Any]) -> bool:
+    if abs(one.objective - other.objective) > SAME_END * (1.0 + abs(one.objective)):
+        return False
+    return bool(np.allclose(one.params.ordered().vector(), other.params.ordered().vector(), rtol=1e-3, atol=1e-6))
