@@ -88,11 +88,13 @@ def reduce_rows(
     group: Index | None = None,
     errors: Vector | None = None,
     weights: Vector | None = None,
+    scales: Scales | None = None,
 ) -> Reduction:
     """Units of rows with finite entries.
 
     `group` (n,) numbers the groups 0, 1, ... in the order of their first row; `errors` (n,) are known standard errors,
-    by which rows are divided; `weights` are likelihood weights per group (G,).
+    by which rows are divided; `weights` are likelihood weights per group (G,). `scales` are those of larger data of
+    which the rows are a part; by default they are the rows' own.
     """
     jacobian = 0.0
     count = len(y) if group is None else int(group.max()) + 1
@@ -100,7 +102,7 @@ def reduce_rows(
         logs = np.log(errors)
         jacobian -= _weighted(logs, group, weights)
         y, x = y / errors, x / errors
-    scales = Scales(response=power_of_two(y), regressor=power_of_two(x))
+    scales = scales or Scales(response=power_of_two(y), regressor=power_of_two(x))
     y, x = y / scales.response, x / scales.regressor
     total_rows = float(count if weights is None else weights.sum())
     if group is None:
