@@ -1,0 +1,1 @@
+"""What a fit of a mixture of random effects reports."""

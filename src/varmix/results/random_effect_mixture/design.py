@@ -1,0 +1,185 @@
+"""What a design can tell of a mixture: the share of information on pi it keeps, and the errors to expect [SLOPE-10]."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from varmix.errors import NotAvailableError
+from varmix.models.random_effect_mixture.expected import Expected, expected
+from varmix.models.random_effect_mixture.nodes import SEED, repeated_nodes
+from varmix.models.random_effect_mixture.params import MixtureParams
+from varmix.results.text import WIDTH, as_text
+from varmix.typing import Vector
+
+TIMES = (1, 2, 5, 10, 20)
+"""How often each effect is seen, in the design report of a fit."""
+
+WORTH_TELLING = 1.05
+"""Gain from another number of rows per effect, at equal rows in all, from which on it is advised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """What designs promise at an assumed truth.
+
+    `table` has one row per design: `rows_per_effect`, `effects`, `information_kept`, `se_share_k`, `se_variance_k`,
+    `se_residual`, and `effects_needed` where a target was given. `advice` says what it comes to, a sentence each.
+    """
+
+    variances: tuple[float, ...]
+    residual: float
+    shares: tuple[float, ...]
+    table: pd.DataFrame
+    advice: tuple[str, ...]
+
+    def __str__(self) -> str:
+        table = textwrap.indent(as_text(self.table), "  ")
+        return "\n".join([self._headline(), "", table, "", *(textwrap.fill(line, WIDTH) for line in self.advice)])
+
+    def _repr_html_(self) -> str:
+        body = self.table.to_html(float_format=lambda value: f"{value:.6g}", na_rep="", border=0, index=False)
+        notes = "".join(f"<p>{escape(line)}</p>" for line in self.advice)
+        return f"<div class='varmix-plan'><p><strong>{escape(self._headline())}</strong></p>{body}{notes}</div>"
+
+    def _headline(self) -> str:
+        variances, shares = (", ".join(f"{value:.6g}" for value in row) for row in (self.variances, self.shares))
+        return f"Plan for a mixture of random effects: v = ({variances}), s = {self.residual:.6g}, pi = ({shares})"
+
+
+def design_table(
+    variances: Vector,
+    residual: float,
+    shares: Vector,
+    *,
+    q: Vector,
+    rows: Vector | None = None,
+    weight: Vector | None = None,
+    times: Sequence[int] = TIMES,
+    null: bool = False,
+    residual_known: bool = False,
+    rng: np.random.Generator | None = None,
+) -> pd.DataFrame:
+    """The design at hand, and the same effects seen `times` as often: columns as in `Plan.table`.
+
+    `q = x'x` (G,), in the units of `variances` (K,) and `residual` (divided by se^2 where standard errors are known),
+    and `rows` (G,), None for one each, describe the effects at hand; `weight` (G,) are likelihood weights. More rows
+    are draws of effects' rows with replacement, by `rng`. Raises NotAvailableError where the residual variance is 0.
+    """
+    if not residual > 0.0:
+        raise NotAvailableError(
+            "At a residual variance of 0 the information on the variances is unbounded, so there is no design report. "
+            "Check whether some responses are exactly 0, or give known standard errors (se=)."
+        )
+    params = truth(variances, residual, shares, null=null, residual_known=residual_known)
+    pull = float(params.variances.max()) / params.residual
+    total = float(len(q)) if weight is None else float(weight.sum())
+    mean_rows = 1.0 if rows is None else float(np.average(rows, weights=weight))
+    rng = np.random.default_rng(SEED) if rng is None else rng
+    designs = {
+        count * mean_rows: expected(
+            params, repeated_nodes(q, count, pull=pull, rng=rng, weight=weight, rows=mean_rows)
+        )
+        for count in times
+    }  # fmt: skip
+    return plan_table(designs, total)
+
+
+def truth(
+    variances: Vector, residual: float, shares: Vector, *, null: bool = False, residual_known: bool = False
+) -> MixtureParams:
+    """A point with what is known held: v_1 of a null class, the residual, the share of a single class."""
+    params = MixtureParams.free(variances, residual, shares)
+    count = params.classes
+    params.held[0] = null
+    params.held[count] = residual_known
+    params.held[count + 1 :] = count == 1
+    return params
+
+
+def plan_table(designs: Mapping[float, Expected], effects: float, target_se: float | None = None) -> pd.DataFrame:
+    """One row per design, by its rows per effect; `effects_needed` is for the least certain share at `target_se`."""
+    table = []
+    for rows, found in designs.items():
+        errors = found.standard_errors / math.sqrt(effects)
+        count = len(found.kept)
+        shares = errors[count + 1 :]
+        row = {
+            "rows_per_effect": int(rows) if float(rows).is_integer() else rows,
+            "effects": int(effects) if float(effects).is_integer() else effects,
+            "information_kept": _extreme(found.kept, largest=False),
+        }
+        row |= {f"se_share_{k + 1}": float(shares[k]) for k in range(count)}
+        row |= {f"se_variance_{k + 1}": float(errors[k]) for k in range(count)}
+        row["se_residual"] = float(errors[count])
+        if target_se is not None:
+            needed = effects * (_extreme(shares, largest=True) / target_se) ** 2
+            row["effects_needed"] = math.ceil(needed) if math.isfinite(needed) else needed
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def advise(table: pd.DataFrame) -> tuple[str, ...]:
+    """What a table of designs comes to, a sentence each."""
+    lines = []
+    rows, kept, effects = table["rows_per_effect"], table["information_kept"], float(table["effects"].iloc[0])
+    for column in [name for name in table.columns if name.startswith("se_") and np.isinf(table[name]).any()]:
+        where = ", ".join(f"{value:.6g}" for value in rows[np.isinf(table[column])])
+        lines.append(f"{_parameter(column)} is not identified with {where} rows per effect.")
+    if kept.isna().all():
+        return tuple(lines)
+    first = int(np.argmin(rows))
+    worth = kept.iloc[first] * effects
+    lines.append(
+        f"With {_rows(rows.iloc[first])} per effect, {effects:,.6g} effects say as much about the least certain share as "
+        f"{worth:,.0f} effects whose class is known ({100.0 * kept.iloc[first]:.2g} %)."
+    )
+    if len(table) > 1:
+        each = (kept / rows).to_numpy()
+        best = int(np.argmax(each))
+        if each[best] > WORTH_TELLING * each[first]:
+            gain = f"{each[best] / each[first]:.3g} times as much" if each[first] > 0.0 else "more"
+            lines.append(
+                f"More rows per effect buy more than more effects: for the same number of rows in all, "
+                f"{_rows(rows.iloc[best])} per effect tell {gain} about the shares as {_rows(rows.iloc[first])}."
+            )
+        else:
+            lines.append(
+                "More effects buy more than more rows per effect: for the same number of rows in all, "
+                f"{_rows(rows.iloc[first])} per effect tells most about the shares."
+            )
+    if "effects_needed" in table:
+        cheapest = (table["effects_needed"] * rows).idxmin()
+        needed = float(table["effects_needed"][cheapest])
+        if math.isfinite(needed):
+            total = needed * float(rows[cheapest])
+            lines.append(
+                f"The target is met with the fewest rows in all by {needed:,.0f} effects of "
+                f"{_rows(rows[cheapest])} ({total:,.0f} rows)."
+            )
+    return tuple(lines)
+
+
+def _extreme(values: Vector, *, largest: bool) -> float:
+    """Largest or smallest of what is not NaN; NaN without any."""
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return math.nan
+    return float(known.max() if largest else known.min())
+
+
+def _rows(count: float) -> str:
+    return "one row" if count == 1 else f"{count:.6g} rows"
+
+
+def _parameter(column: str) -> str:
+    if column == "se_residual":
+        return "The residual variance"
+    kind, number = column.removeprefix("se_").rsplit("_", 1)
+    return f"The {kind} of class {number}"
