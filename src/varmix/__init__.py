@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Moments,
         genetic_correlation,
         genetic_correlation_from_summaries,
+        plan_random_effect_mixture,
         variance_components,
         variance_components_many,
     )
@@ -29,6 +30,7 @@ _HOME = {
     "Moments": "varmix.api",
     "genetic_correlation": "varmix.api",
     "genetic_correlation_from_summaries": "varmix.api",
+    "plan_random_effect_mixture": "varmix.api",
     "variance_components": "varmix.api",
     "variance_components_many": "varmix.api",
     "ArraySource": "varmix.genotype",
@@ -56,6 +58,7 @@ __all__ = [
     "genetic_correlation_from_summaries",
     "load",
     "open_plink",
+    "plan_random_effect_mixture",
     "plot_components",
     "plot_paths",
     "plot_profile",

@@ -3,6 +3,7 @@
 from varmix.api.correlation import genetic_correlation
 from varmix.api.many import variance_components_many
 from varmix.api.moments import Moments
+from varmix.api.plan_random_effect_mixture import plan_random_effect_mixture
 from varmix.api.summary_correlation import genetic_correlation_from_summaries
 from varmix.api.variance_components import variance_components
 
@@ -10,6 +11,7 @@ __all__ = [
     "Moments",
     "genetic_correlation",
     "genetic_correlation_from_summaries",
+    "plan_random_effect_mixture",
     "variance_components",
     "variance_components_many",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from varmix.errors import NotAvailableError
 from varmix.models.random_effect_mixture.expected import Expected, expected
+from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.nodes import SEED, repeated_nodes
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.results.text import WIDTH, as_text
@@ -54,40 +55,39 @@ class Plan:
 
 
 def design_table(
-    variances: Vector,
-    residual: float,
-    shares: Vector,
+    model: RandomEffectMixture,
+    params: MixtureParams,
     *,
-    q: Vector,
-    rows: Vector | None = None,
-    weight: Vector | None = None,
     times: Sequence[int] = TIMES,
-    null: bool = False,
-    residual_known: bool = False,
     rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:
-    """The design at hand, and the same effects seen `times` as often: columns as in `Plan.table`.
+    """The design at hand, and its effects seen `times` as often; columns as in `Plan.table`, units of the data.
 
-    `q = x'x` (G,), in the units of `variances` (K,) and `residual` (divided by se^2 where standard errors are known),
-    and `rows` (G,), None for one each, describe the effects at hand; `weight` (G,) are likelihood weights. More rows
-    are draws of effects' rows with replacement, by `rng`. Raises NotAvailableError where the residual variance is 0.
+    `params` is in internal units. Only effects with x other than 0 count, with their likelihood weights; their mean
+    number of rows includes rows with x = 0 anywhere. More rows are draws from the effects' own with replacement, by
+    `rng`. Raises NotAvailableError where the residual variance is 0.
     """
-    if not residual > 0.0:
+    if not params.residual > 0.0:
         raise NotAvailableError(
             "At a residual variance of 0 the information on the variances is unbounded, so there is no design report. "
             "Check whether some responses are exactly 0, or give known standard errors (se=)."
         )
-    params = truth(variances, residual, shares, null=null, residual_known=residual_known)
+    q = np.concatenate([piece.q for piece in model.pieces])
+    weighted = any(piece.weight is not None for piece in model.pieces)
+    weight = (
+        np.concatenate([np.ones(len(piece)) if piece.weight is None else piece.weight for piece in model.pieces])
+        if weighted
+        else None
+    )
+    total = model.total
+    rows = 1.0 + sum(piece.rest_rows for piece in model.pieces) / total
     pull = float(params.variances.max()) / params.residual
-    total = float(len(q)) if weight is None else float(weight.sum())
-    mean_rows = 1.0 if rows is None else float(np.average(rows, weights=weight))
+    factors = model.reduction.scales.factors(params.classes)
     rng = np.random.default_rng(SEED) if rng is None else rng
-    designs = {
-        count * mean_rows: expected(
-            params, repeated_nodes(q, count, pull=pull, rng=rng, weight=weight, rows=mean_rows)
-        )
-        for count in times
-    }  # fmt: skip
+    designs = {}
+    for count in times:
+        found = expected(params, repeated_nodes(q, count, pull=pull, rng=rng, weight=weight, rows=rows))
+        designs[count * rows] = replace(found, standard_errors=found.standard_errors * factors)
     return plan_table(designs, total)
 
 
@@ -106,7 +106,8 @@ def truth(
 def plan_table(designs: Mapping[float, Expected], effects: float, target_se: float | None = None) -> pd.DataFrame:
     """One row per design, by its rows per effect; `effects_needed` is for the least certain share at `target_se`."""
     table = []
-    for rows, found in designs.items():
+    for count_of_rows, found in designs.items():
+        rows = round(count_of_rows, 9)  # a mean of whole numbers is whole, whatever the rounding of weights
         errors = found.standard_errors / math.sqrt(effects)
         count = len(found.kept)
         shares = errors[count + 1 :]
@@ -131,14 +132,14 @@ def advise(table: pd.DataFrame) -> tuple[str, ...]:
     rows, kept, effects = table["rows_per_effect"], table["information_kept"], float(table["effects"].iloc[0])
     for column in [name for name in table.columns if name.startswith("se_") and np.isinf(table[name]).any()]:
         where = ", ".join(f"{value:.6g}" for value in rows[np.isinf(table[column])])
-        lines.append(f"{_parameter(column)} is not identified with {where} rows per effect.")
+        lines.append(f"{_parameter(column)} is not identified where rows per effect are {where}.")
     if kept.isna().all():
         return tuple(lines)
     first = int(np.argmin(rows))
     worth = kept.iloc[first] * effects
     lines.append(
-        f"With {_rows(rows.iloc[first])} per effect, {effects:,.6g} effects say as much about the least certain share as "
-        f"{worth:,.0f} effects whose class is known ({100.0 * kept.iloc[first]:.2g} %)."
+        f"With {_rows(rows.iloc[first])} per effect, {effects:,.6g} effects say as much about the least certain share "
+        f"as {worth:,.0f} effects whose class is known ({100.0 * kept.iloc[first]:.2g} %)."
     )
     if len(table) > 1:
         each = (kept / rows).to_numpy()
