@@ -60,20 +60,22 @@ def random_effect_mixture(
     """Fit `y = b x + e`, b from a mixture of `classes` normals `N(0, v_k)` with shares pi_k, `e ~ N(0, s)` [SLOPE-1].
 
     `y`, `x`, `group`, `se` and `weights` are arrays of shape (n,), or names of columns of `data`. Rows of one `group`
-    share their effect [SLOPE-2]. `null` holds v_1 = 0. `se` are known standard errors of y: `e_i ~ N(0, s se_i^2)` with s
-    held at 1, or with residual="estimated" as an inflation; `residual` is a number where the residual variance is known.
-    `weights` are likelihood weights, one per group: 2 counts as the same effect seen twice.
+    share their effect [SLOPE-2]. `null` holds v_1 = 0. `se` are known standard errors of y: `e_i ~ N(0, s se_i^2)` with
+    s held at 1, or with residual="estimated" as an inflation; `residual` is a number where the residual variance is
+    known. `weights` are likelihood weights, one per group: 2 counts as the same effect seen twice.
 
-    `method` is "auto" (Newton from every start [SLOPE-6] [SLOPE-9]), "newton", "em", "pxem", "mm", "glm", or "npmle": the
-    mixing distribution on a grid of `points` variances, without a number of classes [SLOPE-8]. Options of the
+    `method` is "auto" (Newton from every start [SLOPE-6] [SLOPE-9]), "newton", "em", "pxem", "mm", "glm", or "npmle":
+    the mixing distribution on a grid of `points` variances, without a number of classes [SLOPE-8]. Options of the
     likelihood methods: `accelerate` ("none", "squarem", "anderson"; not for Newton), `polish` (finish with Newton where
-    the scheme alone would not arrive; True), `max_iterations`, `tolerance` (standard errors from the optimum). `starts` is
-    their number, or a list of (variances, residual, shares); random ones are drawn with `rng`. `workers` are threads.
+    the scheme alone would not arrive; True), `max_iterations`, `tolerance` (standard errors from the optimum). `starts`
+    is their number, or a list of (variances, residual, shares); random ones are drawn with `rng`. `workers` are
+    threads.
 
     Classes are reported in ascending order of variance. Returns a Fit: `fit.shares`, `fit.components`, `fit.classes`
-    (posterior of every effect in input order), `fit.starts`, `fit.table("design")`; `fit.facts["gain_bound"]` is what any
-    number of classes could still gain. Raises DataError for data that cannot be used, NotIdentifiedError where the design
-    does not identify the model, OptionError for options that are not known; warns when the certificate is not met.
+    (posterior of every effect in input order), `fit.starts`, `fit.table("design")`; `fit.facts["gain_bound"]` is what
+    any number of classes could still gain. Raises DataError for data that cannot be used, NotIdentifiedError where the
+    design does not identify the model, OptionError for options that are not known; warns when the certificate is not
+    met.
     """
     rows = read_rows(y, x, group=group, se=se, weights=weights, data=data, on_missing=on_missing)
     _check_choices(classes, null, method, options)
@@ -150,8 +152,8 @@ def _fit(
     told = []
     if zeros := unbounded_rows(model.reduction, model.classes, model.residual):
         told.append(
-            f"{zeros:,} effects have responses of exactly 0: the likelihood has no global maximum, since it grows without "
-            "bound as the residual variance and the variance of a class go to 0 together. This is its best maximum "
+            f"{zeros:,} effects have responses of exactly 0: the likelihood has no global maximum, since it "
+            "grows without bound as the residual variance and the variance of a class go to 0 together. This is its best maximum "
             "inside. Values that were rounded to 0 ask for known standard errors (se=)."
         )
     if screened:
@@ -197,8 +199,8 @@ def _given(model: RandomEffectMixture, number: int, item: Any) -> MixtureParams:
         fine = bool(np.isfinite(values).all() and (values >= 0.0).all() and residual > 0.0 and shares.sum() > 0.0)
     if not fine:
         raise OptionError(
-            f"Start {number} must have {count} variances >= 0, a residual variance > 0 and {count} shares >= 0 that are "
-            "not all 0."
+            f"Start {number} must have {count} variances >= 0, a residual variance > 0 and {count} shares >= 0 that "
+            "are not all 0."
         )
     return model.point_of(variances, float(residual.reshape(())), shares / shares.sum())
 

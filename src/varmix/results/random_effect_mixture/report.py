@@ -181,7 +181,7 @@ class RandomEffectMixtureReport(Report):
             return math.nan, math.nan, "none"
         if kind is None:
             at = self.estimates.position(name)
-            inside = 0.0 < self.params.vector()[at] and not math.isnan(self.estimates.standard_errors[at])
+            inside = self.params.vector()[at] > 0.0 and not math.isnan(self.estimates.standard_errors[at])
             kind = "wald" if inside and self.model.reduction.groups > FEW else "profile"
         lower, upper = self.intervals.profile(name, level) if kind == "profile" else self.intervals.wald(name, level)
         return lower, upper, kind
@@ -275,7 +275,7 @@ class RandomEffectMixtureReport(Report):
         return self.intervals.path(name, points, reach)
 
     def compare(self, other: Report, **options: Any) -> Any:
-        """Bootstrap likelihood-ratio test of the fit with fewer classes within the one with more; `replicates`, `rng`."""
+        """Bootstrap likelihood-ratio test of fewer classes within more; `replicates`, `rng`."""
         if not isinstance(other, RandomEffectMixtureReport):
             raise OptionError("Only two mixtures of random effects that hold their data can be compared.")
         replicates, rng = options.pop("replicates", 99), np.random.default_rng(options.pop("rng", None))
