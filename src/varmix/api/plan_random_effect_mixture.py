@@ -12,12 +12,11 @@ from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionE
 from varmix.genotype.numbers import real_numbers
 from varmix.models.random_effect_mixture.expected import expected
 from varmix.models.random_effect_mixture.nodes import (
-    SEED,
     Nodes,
     normal_nodes,
+    product_nodes,
     repeated_nodes,
     sample_nodes,
-    stratified,
 )
 from varmix.results.random_effect_mixture.design import TIMES, Plan, advise, plan_table, truth
 from varmix.typing import Array, Vector
@@ -26,7 +25,7 @@ SUM_OF_SHARES = 1e-6
 """What shares may miss in their sum: they are often typed with a few digits."""
 
 MOST_ROWS = 10_000
-"""Rows per effect beyond which the sums of x^2 are not drawn any more: the effects are then as good as seen."""
+"""Rows per effect beyond which effects are as good as seen, and plans about shares end."""
 
 
 def plan_random_effect_mixture(
@@ -40,7 +39,6 @@ def plan_random_effect_mixture(
     null: bool = False,
     se: float | Array | Sequence[float] | None = None,
     target_se: float | None = None,
-    rng: np.random.Generator | None = None,
 ) -> Plan:
     """Standard errors to expect from mixtures of random effects, at an assumed truth (v, s, pi) [SLOPE-10].
 
@@ -48,7 +46,7 @@ def plan_random_effect_mixture(
     standard normal), `effects` is the number of groups and `rows_per_effect` one or more numbers of rows that share
     an effect. With `null` the first variance must be 0 and is known. `se` are known standard errors, one for all rows
     or one for each x; `residual` is then their inflation, to be estimated, or None: known to be 1. `target_se` asks
-    how many effects bring the least certain share to it. `rng` draws the rows; without it every call draws the same.
+    how many effects bring the least certain share to it.
 
     The table's `information_kept` is the information on a share, all other parameters unknown, over what known classes
     would give (the least over the classes). Errors are those of a large sample: at a variance of 0 that is not held,
@@ -71,27 +69,25 @@ def plan_random_effect_mixture(
         raise DataError(
             f"Variances of {v.max():.3g} beside a residual of {s:.3g} overflow. Bring x and y to other units."
         )
-    rng = np.random.default_rng(SEED) if rng is None else rng
-    designs = {float(m): expected(params, _nodes(sample, errors, m, pull, rng)) for m in counts}
+    designs = {float(m): expected(params, _nodes(sample, errors, m, pull)) for m in counts}
     table = plan_table(designs, float(effects), target_se)
     return Plan(
         variances=tuple(v.tolist()), residual=s, shares=tuple(pi.tolist()), table=table, advice=advise(table)
     )  # fmt: skip
 
 
-def _nodes(sample: Vector | None, errors: Vector | None, rows: int, pull: float, rng: np.random.Generator) -> Nodes:
+def _nodes(sample: Vector | None, errors: Vector | None, rows: int, pull: float) -> Nodes:
     """`q = sum x^2 / se^2` over that many rows: from the sample of x^2 / se^2, or for standard normal x."""
     if sample is not None:
-        return repeated_nodes(sample, rows, pull=pull, rng=rng)
+        return repeated_nodes(sample_nodes(sample, pull=pull), rows, pull=pull)
     if errors is None or errors.size == 1:
         return normal_nodes(rows, pull=pull, scale=1.0 if errors is None else float(errors[0]) ** -2)
-    precision = np.sort(errors**-2.0)
-    total = np.zeros(0)
-    for _ in range(rows):
-        level = stratified(rng)
-        drawn = rng.standard_normal(len(level)) ** 2 * precision[(level * len(precision)).astype(np.intp)]
-        total = drawn if not total.size else total + drawn
-    return sample_nodes(total, pull=pull, rows=float(rows))
+    precision = errors**-2.0
+    finest = float(precision.max())
+    one = product_nodes(
+        normal_nodes(1, pull=pull, scale=finest), sample_nodes(precision / finest, pull=pull * finest), pull=pull
+    )
+    return repeated_nodes(one, rows, pull=pull)
 
 
 def _truth(variances: Any, shares: Any, null: bool) -> tuple[Vector, Vector]:

@@ -16,8 +16,8 @@ from varmix.typing import Mask, Square, Vector
 BEYOND = 9.5
 """Standard deviations of the widest class after which nothing is left: exp(-45) of its density."""
 
-DIGITS = 32.0
-"""The trapezoidal rule errs by exp of minus this: 1e-14."""
+DIGITS = 36.0
+"""The trapezoidal rule errs by exp of minus this: 2e-16."""
 
 WIDEST_STRIP = math.pi / 4.0
 """Off the real line by more than this in w, a normal density of sinh w grows."""

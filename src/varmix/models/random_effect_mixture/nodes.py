@@ -19,12 +19,6 @@ LEGENDRE = 128
 NEVER = 1e-18
 """Probability of either tail of q that is left out."""
 
-DRAWS = 32_768
-"""Sums drawn for more rows per effect: stratified in each row, so that an average is right to about 0.1 %."""
-
-SEED = 20_240_501
-"""Where no generator is given, a plan must not change from one call to the next."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Nodes:
@@ -42,7 +36,8 @@ def sample_nodes(q: Vector, *, pull: float, weight: Vector | None = None, rows: 
     """
     weight = np.ones(len(q)) if weight is None else weight
     if len(q) > NODES:
-        place = np.log1p(q * pull)
+        mean = float(weight @ q / weight.sum())
+        place = np.log1p(q * max(pull, 1.0 / mean if mean > 0.0 else 0.0))
         low, high = float(place.min()), float(place.max())
         width = (high - low) / NODES if high > low else 1.0
         bins = np.minimum(((place - low) / width).astype(np.intp), NODES - 1)
@@ -70,31 +65,25 @@ def normal_nodes(times: int, *, pull: float, scale: float = 1.0) -> Nodes:
     return Nodes(q=scale * radius * radius, weight=weight / weight.sum(), rows=float(times))
 
 
-def repeated_nodes(
-    q: Vector,
-    times: int,
-    *,
-    pull: float,
-    rng: np.random.Generator,
-    weight: Vector | None = None,
-    rows: float = 1.0,
-) -> Nodes:
-    """Effects seen `times` as often: sums of that many draws from the sample q (G,), which has `rows` rows each."""
-    if times == 1:
-        return sample_nodes(q, pull=pull, weight=weight, rows=rows)
-    order = np.argsort(q)
-    ordered = q[order]
-    cumulative = None if weight is None else np.cumsum(weight[order]) / weight.sum()
-    total = np.zeros(DRAWS)
-    for _ in range(times):
-        level = stratified(rng)
-        if cumulative is None:
-            total += ordered[(level * len(q)).astype(np.intp)]
-        else:
-            total += ordered[np.minimum(np.searchsorted(cumulative, level, side="right"), len(q) - 1)]
-    return sample_nodes(total, pull=pull, rows=rows * times)
+def repeated_nodes(nodes: Nodes, times: int, *, pull: float) -> Nodes:
+    """Effects seen `times` as often: the distribution of sums of that many independent q, thinned as it grows."""
+    answer: Nodes | None = None
+    power = nodes
+    while True:
+        if times & 1:
+            answer = power if answer is None else _sum(answer, power, pull)
+        times >>= 1
+        if not times:
+            return power if answer is None else answer
+        power = _sum(power, power, pull)
 
 
-def stratified(rng: np.random.Generator) -> Vector:
-    """Uniform numbers in [0, 1), shape (DRAWS,), one in each of as many equal intervals, in random order."""
-    return np.asarray((rng.permutation(DRAWS) + rng.random(DRAWS)) / DRAWS)
+def product_nodes(nodes: Nodes, factors: Nodes, *, pull: float) -> Nodes:
+    """Nodes of q times an independent factor, such as that of known standard errors, `1 / se^2`."""
+    q, weight = np.multiply.outer(nodes.q, factors.q).ravel(), np.multiply.outer(nodes.weight, factors.weight).ravel()
+    return sample_nodes(q, pull=pull, weight=weight, rows=nodes.rows)
+
+
+def _sum(one: Nodes, other: Nodes, pull: float) -> Nodes:
+    q, weight = np.add.outer(one.q, other.q).ravel(), np.multiply.outer(one.weight, other.weight).ravel()
+    return sample_nodes(q, pull=pull, weight=weight, rows=one.rows + other.rows)

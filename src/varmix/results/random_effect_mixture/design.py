@@ -14,7 +14,7 @@ import pandas as pd
 from varmix.errors import NotAvailableError
 from varmix.models.random_effect_mixture.expected import Expected, expected
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
-from varmix.models.random_effect_mixture.nodes import SEED, repeated_nodes
+from varmix.models.random_effect_mixture.nodes import repeated_nodes, sample_nodes
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.results.text import WIDTH, as_text
 from varmix.typing import Vector
@@ -59,13 +59,12 @@ def design_table(
     params: MixtureParams,
     *,
     times: Sequence[int] = TIMES,
-    rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:
     """The design at hand, and its effects seen `times` as often; columns as in `Plan.table`, units of the data.
 
     `params` is in internal units. Only effects with x other than 0 count, with their likelihood weights; their mean
-    number of rows includes rows with x = 0 anywhere. More rows are draws from the effects' own with replacement, by
-    `rng`. Raises NotAvailableError where the residual variance is 0.
+    number of rows includes rows with x = 0 anywhere. More rows are those of further effects of the same distribution.
+    Raises NotAvailableError where the residual variance is 0.
     """
     if not params.residual > 0.0:
         raise NotAvailableError(
@@ -83,10 +82,10 @@ def design_table(
     rows = 1.0 + sum(piece.rest_rows for piece in model.pieces) / total
     pull = float(params.variances.max()) / params.residual
     factors = model.reduction.scales.factors(params.classes)
-    rng = np.random.default_rng(SEED) if rng is None else rng
+    nodes = sample_nodes(q, pull=pull, weight=weight, rows=rows)
     designs = {}
     for count in times:
-        found = expected(params, repeated_nodes(q, count, pull=pull, rng=rng, weight=weight, rows=rows))
+        found = expected(params, repeated_nodes(nodes, count, pull=pull))
         designs[count * rows] = replace(found, standard_errors=found.standard_errors * factors)
     return plan_table(designs, total)
 
