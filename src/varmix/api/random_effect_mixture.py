@@ -23,8 +23,10 @@ from varmix.models.random_effect_mixture.fitting import SCREENED, default_starts
 from varmix.models.random_effect_mixture.identification import check_identified, unbounded_rows
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.params import MixtureParams
+from varmix.models.random_effect_mixture.posterior import posterior_table
 from varmix.results.fit import Fit
-from varmix.results.random_effect_mixture.report import Estimation, RandomEffectMixtureReport, Rows
+from varmix.results.random_effect_mixture.report import Estimation, RandomEffectMixtureReport
+from varmix.results.random_effect_mixture.rows import Rows
 from varmix.typing import Tick, Vector
 
 STARTS = 10
@@ -85,7 +87,7 @@ def random_effect_mixture(
         if method == "npmle":
             from varmix.api.mixing_distribution import fit_npmle
 
-            fit = fit_npmle(rows, model, options, tick)
+            fit = fit_npmle(model, rows_of(rows, model), rows.sample, rows.name, options, tick)
         else:
             climb = climb_of(method, options, runner_of(model))
             fit = _fit(rows, model, climb, method, starts, np.random.default_rng(rng), tick)
@@ -153,8 +155,8 @@ def _fit(
     if zeros := unbounded_rows(model.reduction, model.classes, model.residual):
         told.append(
             f"{zeros:,} effects have responses of exactly 0: the likelihood has no global maximum, since it "
-            "grows without bound as the residual variance and the variance of a class go to 0 together. This is its best maximum "
-            "inside. Values that were rounded to 0 ask for known standard errors (se=)."
+            "grows without bound as the residual variance and the variance of a class go to 0 together. This is its "
+            "best maximum inside. Values that were rounded to 0 ask for known standard errors (se=)."
         )
     if screened:
         notes["screened_on"] = sum(len(piece) for piece in part or ())
@@ -206,10 +208,20 @@ def _given(model: RandomEffectMixture, number: int, item: Any) -> MixtureParams:
 
 
 def rows_of(rows: EffectRows, model: RandomEffectMixture) -> Rows:
-    """What the report needs of the rows."""
-    by_group = rows.labels is not None
-    labels = pd.DataFrame({"group": rows.labels} if by_group else {"row": rows.rows})
-    return Rows(labels=labels, draw=partial(_draw, rows, model), augment=partial(_augment, rows))
+    """What the report needs of rows in memory."""
+    return Rows(
+        count=len(rows.y),
+        posterior=partial(_posterior, rows, model),
+        augment=partial(_augment, rows),
+        draw=partial(_draw, rows, model),
+    )
+
+
+def _posterior(rows: EffectRows, model: RandomEffectMixture, params: MixtureParams) -> pd.DataFrame:
+    labels = pd.DataFrame({"row": rows.rows} if rows.labels is None else {"group": rows.labels})
+    reduction = model.reduction
+    scale = reduction.scales.response / reduction.scales.regressor
+    return pd.concat([labels, posterior_table(params, reduction.q, reduction.xy, scale=scale)], axis=1)
 
 
 def _draw(rows: EffectRows, model: RandomEffectMixture, params: MixtureParams, rng: np.random.Generator) -> Vector:

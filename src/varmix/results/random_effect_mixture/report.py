@@ -18,7 +18,6 @@ from varmix.models.random_effect_mixture.climb import Climb
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.npmle import GainBound, gain_bound
 from varmix.models.random_effect_mixture.params import MixtureParams
-from varmix.models.random_effect_mixture.posterior import posterior_table
 from varmix.results import broom
 from varmix.results.random_effect_mixture.advice import advice_on
 from varmix.results.random_effect_mixture.design import design_table
@@ -26,6 +25,7 @@ from varmix.results.random_effect_mixture.estimates import Estimates
 from varmix.results.random_effect_mixture.intervals import Intervals
 from varmix.results.random_effect_mixture.number_of_classes import compare_classes, icl
 from varmix.results.random_effect_mixture.replicates import bootstrap
+from varmix.results.random_effect_mixture.rows import Rows
 from varmix.results.random_effect_mixture.steps import paths_table, progress_table, starts_table
 from varmix.results.report import Facts, Report
 from varmix.typing import Vector
@@ -33,17 +33,6 @@ from varmix.typing import Vector
 FEW = 200_000
 """Effects up to which intervals in tables are by profile: above, they are Wald's inside (a profile is asked for by
 `fit.interval`), where the two agree."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rows:
-    """The rows behind the units, for predictions and draws; labels of the effects in input order."""
-
-    labels: pd.DataFrame
-    """One row per effect: the position of its row, or the name of its group."""
-    draw: Callable[[MixtureParams, np.random.Generator], Vector]
-    augment: Callable[[Vector], pd.DataFrame]
-    """From posterior means of the effects (G,) to a table of rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,7 +105,7 @@ class RandomEffectMixtureReport(Report):
             "classes": model.classes,
             "null": model.null,
             "residual": "estimated" if model.residual is None else float(model.residual),
-            "n": int(model.reduction.rows.sum()),
+            "n": self.rows.count,
             "effects": model.reduction.groups,
             "sigma": math.sqrt(self.outward[model.classes]),
             "steps": len(outcome.progress.steps) - 1,
@@ -219,10 +208,7 @@ class RandomEffectMixtureReport(Report):
 
     def classes(self) -> pd.DataFrame:
         """Posterior of every effect in input order: class probabilities, mean, sd, false sign and discovery rates."""
-        reduction = self.model.reduction
-        scale = math.sqrt(reduction.scales.variance)
-        table = posterior_table(self.params, reduction.q, reduction.xy, scale=scale)
-        return pd.concat([self.rows.labels, table], axis=1)
+        return self.rows.posterior(self.params)
 
     def design(self) -> pd.DataFrame:
         """Information on the shares that the design keeps, with as many rows per effect as there are and more."""
@@ -249,7 +235,7 @@ class RandomEffectMixtureReport(Report):
         if term not in ("x", "effect"):
             raise OptionError(f"There is no term '{term}': the effects are those of 'x'.")
         table = self.classes()
-        return table[[*self.rows.labels.columns, "effect", *(["sd"] if sd else [])]]
+        return table[[*table.columns[:1], "effect", *(["sd"] if sd else [])]]
 
     def interval(self, name: str, **options: Any) -> tuple[float, float]:
         """`kind` profile, wald or bootstrap (with `replicates` and `rng`), `level`."""
