@@ -1,0 +1,119 @@
+"""What a first pass over rows learns: their number, their size, and what they identify. Facts of parts add."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from varmix.models.random_effect_mixture.reduction import Scales
+from varmix.models.random_effect_mixture.stream.rows import CheckedChunk
+from varmix.typing import Vector
+
+DISTINCT = 64
+"""Distinct values of |x| that are told apart: no model here needs to know of more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Magnitude:
+    """Sum of squares as `square * 4^exponent`, 0.25 <= largest entry / 2^exponent < 1: no data overflow it."""
+
+    count: int = 0
+    """Entries that are not 0."""
+    square: float = 0.0
+    exponent: int = 0
+
+    @classmethod
+    def of(cls, values: Vector) -> Magnitude:
+        """Of an array."""
+        largest = float(np.abs(values).max(initial=0.0))
+        if largest == 0.0:
+            return cls()
+        exponent = math.frexp(largest)[1]
+        scaled = np.ldexp(values, -exponent)
+        return cls(count=int(np.count_nonzero(values)), square=float(scaled @ scaled), exponent=exponent)
+
+    def __add__(self, other: Magnitude) -> Magnitude:
+        if not (self.count and other.count):
+            return self if self.count else other
+        low, high = sorted((self, other), key=lambda item: item.exponent)
+        return Magnitude(
+            count=self.count + other.count,
+            square=high.square + math.ldexp(low.square, 2 * (low.exponent - high.exponent)),
+            exponent=high.exponent,
+        )
+
+    @property
+    def power_of_two(self) -> float:
+        """The power of two next above the root mean square of what is not 0; 1 where all is 0."""
+        if not self.count:
+            return 1.0
+        return math.ldexp(1.0, math.frexp(math.sqrt(self.square / self.count))[1] + self.exponent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowFacts:
+    """Of rows divided by their known errors.
+
+    `regressed` counts those with x other than 0; `distinct` holds the smallest of their distinct |x|, at most
+    `DISTINCT`.
+    """
+
+    rows: int = 0
+    dropped: int = 0
+    chunks: int = 0
+    regressed: int = 0
+    weight: float = 0.0
+    log_errors: float = 0.0
+    response: Magnitude = field(default_factory=Magnitude)
+    regressor: Magnitude = field(default_factory=Magnitude)
+    distinct: Vector = field(default_factory=lambda: np.empty(0))
+
+    @classmethod
+    def of(cls, chunk: CheckedChunk) -> RowFacts:
+        """Of one chunk."""
+        rows = chunk.rows
+        regressor = Magnitude.of(rows.x)
+        return cls(
+            rows=len(rows),
+            dropped=len(chunk.kept) - len(rows),
+            chunks=1,
+            regressed=regressor.count,
+            weight=rows.total,
+            log_errors=chunk.log_errors,
+            response=Magnitude.of(rows.y),
+            regressor=regressor,
+            distinct=_distinct(np.abs(rows.x[rows.x != 0.0])),
+        )
+
+    def __add__(self, other: RowFacts) -> RowFacts:
+        return RowFacts(
+            rows=self.rows + other.rows,
+            dropped=self.dropped + other.dropped,
+            chunks=self.chunks + other.chunks,
+            regressed=self.regressed + other.regressed,
+            weight=self.weight + other.weight,
+            log_errors=self.log_errors + other.log_errors,
+            response=self.response + other.response,
+            regressor=self.regressor + other.regressor,
+            distinct=_distinct(np.concatenate([self.distinct, other.distinct])),
+        )
+
+    @property
+    def scales(self) -> Scales:
+        """Powers of two that bring all rows to order one."""
+        return Scales(response=self.response.power_of_two, regressor=self.regressor.power_of_two)
+
+    def log_jacobian(self) -> float:
+        """What to add to the log-likelihood of the reduced rows for that of the data."""
+        return -self.log_errors - self.weight * math.log(self.scales.response)
+
+
+def _distinct(values: Vector) -> Vector:
+    """The smallest of the distinct values; those that cannot be among them are left out before the sort."""
+    if len(values) > 16 * DISTINCT:
+        first = np.unique(values[: 16 * DISTINCT])
+        if len(first) >= DISTINCT:
+            values = values[values <= first[DISTINCT - 1]]
+    return np.unique(values)[:DISTINCT]
