@@ -129,9 +129,14 @@ def advise(table: pd.DataFrame) -> tuple[str, ...]:
     """What a table of designs comes to, a sentence each."""
     lines = []
     rows, kept, effects = table["rows_per_effect"], table["information_kept"], float(table["effects"].iloc[0])
-    for column in [name for name in table.columns if name.startswith("se_") and np.isinf(table[name]).any()]:
-        where = ", ".join(f"{value:.6g}" for value in rows[np.isinf(table[column])])
-        lines.append(f"{_parameter(column)} is not identified where rows per effect are {where}.")
+    errors = table[[name for name in table.columns if name.startswith("se_")]]
+    unseen: dict[tuple[str, ...], list[float]] = {}
+    for place, infinite in enumerate(np.isinf(errors.to_numpy(dtype=np.float64))):
+        names = tuple(_parameter(name) for name in errors.columns[infinite])
+        unseen.setdefault(names, []).append(float(rows.iloc[place]))
+    for names, counts in unseen.items():
+        if names:
+            lines.append(f"With {_rows(counts[0], *counts[1:])} per effect, {_listed(names)} cannot be identified.")
     if kept.isna().all():
         return tuple(lines)
     first = int(np.argmin(rows))
@@ -174,12 +179,16 @@ def _extreme(values: Vector, *, largest: bool) -> float:
     return float(known.max() if largest else known.min())
 
 
-def _rows(count: float) -> str:
-    return "one row" if count == 1 else f"{count:.6g} rows"
+def _rows(*counts: float) -> str:
+    return "one row" if counts == (1,) else f"{_listed([f'{count:.6g}' for count in counts])} rows"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _parameter(column: str) -> str:
     if column == "se_residual":
-        return "The residual variance"
+        return "the residual variance"
     kind, number = column.removeprefix("se_").rsplit("_", 1)
-    return f"The {kind} of class {number}"
+    return f"the {kind} of class {number}"
