@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         plan_random_effect_mixture,
         variance_components,
         variance_components_many,
+        weighted_random_effects,
     )
     from varmix.genotype import ArraySource, RelationshipMatrix, open_plink, read_grm, split_by_annotation, write_grm
     from varmix.iteration import Status
@@ -33,6 +34,7 @@ _HOME = {
     "plan_random_effect_mixture": "varmix.api",
     "variance_components": "varmix.api",
     "variance_components_many": "varmix.api",
+    "weighted_random_effects": "varmix.api",
     "ArraySource": "varmix.genotype",
     "RelationshipMatrix": "varmix.genotype",
     "open_plink": "varmix.genotype",
@@ -66,6 +68,7 @@ __all__ = [
     "split_by_annotation",
     "variance_components",
     "variance_components_many",
+    "weighted_random_effects",
     "write_grm",
 ]
 

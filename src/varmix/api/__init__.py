@@ -6,6 +6,7 @@ from varmix.api.moments import Moments
 from varmix.api.plan_random_effect_mixture import plan_random_effect_mixture
 from varmix.api.summary_correlation import genetic_correlation_from_summaries
 from varmix.api.variance_components import variance_components
+from varmix.api.weighted_random_effects import weighted_random_effects
 
 __all__ = [
     "Moments",
@@ -14,4 +15,5 @@ __all__ = [
     "plan_random_effect_mixture",
     "variance_components",
     "variance_components_many",
+    "weighted_random_effects",
 ]

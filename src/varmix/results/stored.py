@@ -15,7 +15,10 @@ from varmix.iteration import Certificate, Status
 from varmix.results.report import Facts, Report
 from varmix.typing import Vector
 
-RESTORERS = {"variance_components": "varmix.results.variance_components.saved"}
+RESTORERS = {
+    "variance_components": "varmix.results.variance_components.saved",
+    "weighted_random_effects": "varmix.results.weighted_random_effects.saved",
+}
 """Per kind of model, the module with `effects_of(state, term)` and `predict_saved(state, new, options)`."""
 
 

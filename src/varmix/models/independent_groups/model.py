@@ -19,6 +19,9 @@ from varmix.typing import Vector
 RESIDUAL = "residual"
 """Name of the last component."""
 
+NOTHING = 1e-26
+"""Mean square, beside responses of order one, that is the rounding of an exact fit."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IndependentGroups:
@@ -44,6 +47,17 @@ class IndependentGroups:
     def known(self) -> float | None:
         """The known residual variance in internal units."""
         return None if self.residual is None else self.residual / float(self.reduced.outward[-1])
+
+    @property
+    def unreached_is_exact(self) -> bool:
+        """Whether there are rows that no slope reaches and fixed effects explain all of them exactly."""
+        rest = self.reduced.rest
+        if rest.rows == 0.0:
+            return False
+        spread, last = np.asarray(rest.total), len(rest.total) - 1
+        share = np.linalg.lstsq(spread[:last, :last], spread[:last, last], rcond=1e-10)[0] if last else np.zeros(0)
+        left = np.append(-share, 1.0)
+        return float(left @ spread @ left) <= NOTHING * rest.rows
 
     def outward(self, values: Vector) -> Vector:
         """Variances of the data, shape (K + 1,)."""

@@ -54,6 +54,13 @@ class Reduced:
     exact: bool
     """Whether the covariates explain the response exactly."""
 
+    @property
+    def rest(self) -> Rest:
+        """What no slope reaches: the last piece."""
+        last = self.pieces[-1]
+        assert isinstance(last, Rest)
+        return last
+
     def fixed(self, internal: Vector) -> Vector:
         """w in the units of the data."""
         return np.asarray(self.response * (self.offset + self.basis @ internal))

@@ -1,0 +1,1 @@
+"""What a fit of independent groups with likelihood weights reports."""
