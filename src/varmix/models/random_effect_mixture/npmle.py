@@ -12,7 +12,7 @@ from varmix.errors import NotIdentifiedError, OptionError
 from varmix.iteration import Status
 from varmix.models.random_effect_mixture.directional import Peak, directional_peak, variance_grid
 from varmix.models.random_effect_mixture.params import MixtureParams
-from varmix.models.random_effect_mixture.residual_scan import SCAN_DEEPER, mean_square, summits
+from varmix.models.random_effect_mixture.residual_scan import LEVEL, SCAN_DEEPER, mean_square, summits
 from varmix.models.random_effect_mixture.share_profile import (
     DECREMENT,
     NpmleStep,
@@ -97,9 +97,7 @@ def npmle(
     if residual is not None:
         profile = ShareProfile(pieces, _grid_at(pieces, residual, grid, points), tolerance, tick)
         return _record(profile, profile.at(residual), held=True, status=None)
-    found = [
-        _climbed(pieces, s, _grid_at(pieces, s, grid, points), tolerance, tick) for s in summits(pieces, grid, tick)
-    ]
+    found = [_climbed(pieces, s, grid, points, tolerance, tick) for s in summits(pieces, grid, tick)]
     best = max(found, key=lambda result: result.log_likelihood)
     return replace(best, steps=tuple(step for result in found for step in result.steps))
 
@@ -141,15 +139,26 @@ def gain_bound(params: MixtureParams, pieces: Sequence[Units], *, exact: bool = 
     )
 
 
-def _climbed(pieces: Sequence[Units], start: float, grid: Vector, tolerance: float, tick: Tick | None) -> Npmle:
+def _climbed(
+    pieces: Sequence[Units], start: float, grid: Vector | None, points: int, tolerance: float, tick: Tick | None
+) -> Npmle:
     """From a local maximum of the scan; where it lies at the edge, the edge itself."""
-    profile = ShareProfile(pieces, grid, tolerance, tick)
+    floor, noiseless = SCAN_DEEPER * mean_square(pieces), _noiseless(pieces)
+    if start <= 0.0 and not noiseless:
+        profile = ShareProfile(pieces, _grid_at(pieces, floor, grid, points), tolerance, tick)
+        return _record(profile, profile.at(floor), held=False, status=Status.UNBOUNDED)
+    found = None
     if start > 0.0:
-        return _record(profile, profile.climb(start), held=False, status=None)
-    if _noiseless(pieces):
-        return _record(profile, profile.at(0.0), held=False, status=Status.ON_BOUNDARY)
-    floor = SCAN_DEEPER * mean_square(pieces)
-    return _record(profile, profile.at(floor), held=False, status=Status.UNBOUNDED)
+        profile = ShareProfile(pieces, _grid_at(pieces, start, grid, points), tolerance, tick)
+        found = profile.climb(start, floor=floor if noiseless else 0.0)
+        if found.residual > LEVEL / SCAN_DEEPER * floor or not noiseless:
+            return _record(profile, found, held=False, status=None)
+    # So near to 0 the likelihood is level or rises towards it, as a rule: 0 itself then stands for all of that.
+    edge = ShareProfile(pieces, _grid_at(pieces, 0.0, grid, points), tolerance, tick)
+    at_edge = edge.at(0.0)
+    if found is None or found.decrement > DECREMENT or at_edge.log_likelihood >= found.log_likelihood:
+        return _record(edge, at_edge, held=False, status=Status.ON_BOUNDARY)
+    return _record(profile, found, held=False, status=None)
 
 
 def _record(profile: ShareProfile, found: ShareProfilePoint, *, held: bool, status: Status | None) -> Npmle:
@@ -197,7 +206,11 @@ def _grid_at(pieces: Sequence[Units], residual: float, grid: Vector | None, poin
     """The grid given, or the default one; without noise, v = 0 explains no unit and is left out."""
     if grid is None:
         grid = variance_grid(pieces, residual, points)
-    return grid[grid > 0.0] if residual <= 0.0 and _noiseless(pieces) else grid
+    if residual > 0.0:
+        return grid
+    if not (grid > 0.0).any():
+        raise OptionError("A residual variance of 0 asks for variances above 0: give a grid that has some.")
+    return grid[grid > 0.0]
 
 
 def _checked_grid(grid: Vector | None, points: int) -> Vector | None:

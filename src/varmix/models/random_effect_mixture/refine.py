@@ -14,10 +14,10 @@ from varmix.models.random_effect_mixture.em import EM
 from varmix.models.random_effect_mixture.newton import Newton
 from varmix.models.random_effect_mixture.npmle import Npmle, peak_bound
 from varmix.models.random_effect_mixture.params import MixtureParams
-from varmix.models.random_effect_mixture.share_profile import NpmleStep, summed
+from varmix.models.random_effect_mixture.share_profile import DECREMENT, NpmleStep, summed
 from varmix.models.random_effect_mixture.shares import best_shares
 from varmix.models.random_effect_mixture.units import Units
-from varmix.typing import Tick, Vector
+from varmix.typing import Index, Tick, Vector
 
 BOUND = 1e-6
 """Log-likelihood that any mixture may still gain: far below what any data can tell."""
@@ -55,17 +55,28 @@ def refine(found: Npmle, pieces: Sequence[Units], *, tolerance: float = BOUND, t
             break
         params = _with_atom(params, pieces, candidate.steepest)
     assert best is not None  # there is at least one round
-    arrived = best.bound <= tolerance and (found.residual_held or best.decrement < np.inf)
-    return replace(best, status=Status.CONVERGED if arrived else Status.STALLED, steps=tuple(steps))
+    return replace(best, status=_status(best, found, tolerance), steps=tuple(steps))
+
+
+def _status(best: Npmle, found: Npmle, tolerance: float) -> Status:
+    if found.status is Status.UNBOUNDED:
+        return Status.UNBOUNDED
+    if best.bound > tolerance or best.decrement > DECREMENT:
+        return Status.STALLED
+    return Status.ON_BOUNDARY if best.residual == 0.0 and not best.residual_held else Status.CONVERGED
 
 
 def _clustered(found: Npmle) -> MixtureParams:
     """Neighbours on the grid as one atom at their mean: they stand for one variance between them."""
     support = found.support
     label = np.cumsum(np.concatenate([[0], np.diff(support) > 1]))
-    shares = np.bincount(label, found.shares[support])
-    means = np.bincount(label, found.shares[support] * found.variances[support]) / shares
+    shares = _binned(label, found.shares[support])
+    means = _binned(label, found.shares[support] * found.variances[support]) / shares
     return _point(means, found.residual, shares, found.residual_held or found.residual == 0.0)
+
+
+def _binned(label: Index, values: Vector) -> Vector:
+    return np.asarray(np.bincount(label, values), dtype=np.float64)
 
 
 def _point(variances: Vector, residual: float, shares: Vector, held: bool) -> MixtureParams:
@@ -95,8 +106,8 @@ def _without_twins(params: MixtureParams, pieces: Sequence[Units]) -> MixturePar
     if not near.any():
         return params
     label = np.cumsum(np.concatenate([[0], ~near]))
-    mass = np.bincount(label, shares)
-    merged = _point(np.bincount(label, shares * variances) / mass, params.residual, mass, _held(params))
+    mass = _binned(label, shares)
+    merged = _point(_binned(label, shares * variances) / mass, params.residual, mass, _held(params))
     before, after = summed(params, pieces).log_likelihood, summed(merged, pieces).log_likelihood
     return merged if after >= before - 1e-3 * BOUND else params
 
@@ -130,7 +141,7 @@ def _record(params: MixtureParams, pieces: Sequence[Units], found: Npmle, steps:
         gap=bound,
         bound=bound,
         steepest=peak.variance,
-        decrement=0.0 if found.residual_held else certificate.newton_decrement,
+        decrement=0.0 if _held(params) else certificate.newton_decrement,
         status=found.status,
         steps=(),
     )

@@ -23,6 +23,9 @@ SCAN_DEPTH, SCAN_DEEPER = 1e-4, 1e-12
 """Residual variances, as a share of the largest possible one, where the scan ends, and where it ends if the likelihood
 still rises there."""
 
+LEVEL = 1e-6
+"""Share of the largest residual variance below which the likelihood is level as a rule: 0 is tried as well."""
+
 SCAN_GRID = 40
 """Points of the scan's grids: it has to find a maximum, not to place it."""
 
@@ -34,8 +37,8 @@ SUMMITS = 2
 
 
 def summits(pieces: Sequence[Units], grid: Vector | None, tick: Tick | None) -> list[float]:
-    """Residual variances at the local maxima of a scan, the highest first; 0 where the likelihood still rises at the
-    low end of the scan.
+    """Residual variances at the local maxima of a scan, the highest first; 0 stands for the low end of the scan, where
+    the likelihood still rises or no longer changes.
 
     At a maximum the mean of h^2 / tau is 1, and tau >= s: the mean of h^2 is the largest residual variance possible.
     Raises NotIdentifiedError where every response is 0.
@@ -53,8 +56,11 @@ def summits(pieces: Sequence[Units], grid: Vector | None, tick: Tick | None) -> 
         deeper = highest * np.geomspace(SCAN_DEPTH, SCAN_DEEPER, SCAN_POINTS)[1:]
         residuals = np.concatenate([residuals, deeper])
         values = np.concatenate([values, _scanned(sample, deeper, grid, tick)])
-        if values[-1] >= values.max() - noise:
+        deepest = int(np.argmax(values))
+        if deepest == len(values) - 1:
             return [0.0]
+        if residuals[deepest] < LEVEL * highest:
+            return [0.0, float(residuals[deepest])]
     padded = np.concatenate([[-math.inf], values, [-math.inf]])
     # On a flat stretch the largest residual variance stands for all.
     tops = np.flatnonzero((values > padded[:-2] + noise) & (values >= padded[2:] - noise))

@@ -89,10 +89,10 @@ class ShareProfile:
             self.tick(1)
         return found
 
-    def climb(self, start: float) -> ShareProfilePoint:
-        """Newton's method in s, halved until the log-likelihood rises."""
+    def climb(self, start: float, *, floor: float = 0.0) -> ShareProfilePoint:
+        """Newton's method in s, halved until the log-likelihood rises; it ends below `floor`."""
         now = self.at(start)
-        while now.decrement > DECREMENT and len(self.steps) < SEARCH_STEPS:
+        while now.decrement > DECREMENT and now.residual > floor and len(self.steps) < SEARCH_STEPS:
             target = now.residual * math.exp(_log_step(now))
             following = self._risen(now, target)
             if following is None:

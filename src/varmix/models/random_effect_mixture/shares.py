@@ -39,8 +39,11 @@ SUFFICIENT = 1e-4
 HALVINGS = 40
 """A step cut 40 times is a millionth of a millionth of its length: none is left."""
 
+ROUNDING = 4e-16
+"""Change of a mean log-likelihood, relative to 1 + |l|, that is none."""
+
 PATIENCE = 3
-"""Steps without a smaller gap after which rounding is taken to be all that is left."""
+"""Steps without a smaller gap or a higher log-likelihood after which rounding is taken to be all that is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,21 +140,23 @@ def _climb(
         shares = 0.5 * shares + 0.5 / len(shares)
         mixture = mixture_density(densities, shares)
     value = float(part @ np.log(mixture))
-    path = [value]
-    best, waited = math.inf, 0
+    path, gained = [value], True
+    best, waited = math.inf, 0  # the gap may widen while the log-likelihood still rises
     while True:
         slope = slopes(densities, part / mixture)
         gap = float(slope.max()) - 1.0
-        waited = 0 if gap < best else waited + 1
+        waited = 0 if gap < best or gained else waited + 1
         best = min(best, gap)
         if gap <= tolerance or waited >= PATIENCE or len(path) > max_iterations:
             break
         working = np.flatnonzero((shares > 0.0) | (slope > 1.0))
-        curved = curvature(densities, working, np.sqrt(part) / mixture)
+        # Classes that the data cannot tell apart differ in the total of the shares alone: its square holds that at 1.
+        curved = curvature(densities, working, np.sqrt(part) / mixture) + 1.0
         step = quadratic_step(shares[working], slope[working] - 1.0, curved)
         found = _searched(densities, part, shares, mixture, value, working, step, float(step @ (slope[working] - 1.0)))
         if found is None:
             break
+        gained = found[2] - value > ROUNDING * (1.0 + abs(value))
         shares, mixture, value = found
         path.append(value)
     return SharesOutcome(
@@ -179,7 +184,7 @@ def _searched(
     move = np.zeros_like(mixture)
     for units, block in densities.blocks(working):
         move[units] = step @ block
-    floor = value - 4e-16 * (1.0 + abs(value))  # a fall within rounding of a mean is none
+    floor = value - ROUNDING * (1.0 + abs(value))
     length = 1.0
     for _ in range(HALVINGS):
         target = shares.copy()
