@@ -21,7 +21,7 @@ NEWTON = Newton()
 class OrderedNewton(MixtureScheme):
     """Newton's steps, cut short of two classes changing places [SLOPE-6].
 
-    Needed where one coordinate is held: free classes could then meet the restriction by swapping their numbers, which is
+    Needed where one coordinate is held: free classes could then meet the restriction by swapping numbers, which is
     the maximum of another question. The start must be strictly ordered. Where the restricted maximum lies on a tie
     it is approached by a factor of ten a step.
     """

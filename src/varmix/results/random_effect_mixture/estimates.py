@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import operator
+from functools import cached_property, reduce
 
 import numpy as np
 
+from varmix.errors import OptionError
 from varmix.inference.information import covariance_from_information, standard_errors
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.scheme import Reduced
-from varmix.models.random_effect_mixture.statistics import MixtureStats
+from varmix.models.random_effect_mixture.statistics import MixtureStats, summarise
 from varmix.typing import Square, Vector
 
 
@@ -20,10 +22,23 @@ class Estimates:
     `params` and `stats` are in internal units; `values`, `covariance` and `standard_errors` in those of the data.
     """
 
-    def __init__(self, model: RandomEffectMixture, params: MixtureParams, stats: MixtureStats) -> None:
+    def __init__(self, model: RandomEffectMixture, params: MixtureParams, stats: MixtureStats | None = None) -> None:
         self.model = model
         self.params = params
-        self.stats = stats
+        self._given = stats
+
+    @cached_property
+    def stats(self) -> MixtureStats:
+        """Statistics of all pieces at the optimum."""
+        return self._given or reduce(operator.add, (summarise(self.params, piece) for piece in self.model.pieces))
+
+    def position(self, name: str) -> int:
+        """Position of a parameter in (v, s, pi); 'pi' is 'pi_1' of two classes. Raises OptionError."""
+        names = self.model.names
+        name = "pi_1" if name == "pi" and self.model.classes == 2 else name
+        if name not in names:
+            raise OptionError(f"There is no parameter {name!r}. Use one of {', '.join(names)}.")
+        return names.index(name)
 
     @property
     def factors(self) -> Vector:
@@ -69,5 +84,5 @@ class Estimates:
 
     @cached_property
     def standard_errors(self) -> Vector:
-        """Of (v, s, pi) in the units of the data, shape (2K + 1,); NaN where held or at 0, infinite where confounded."""
+        """Of (v, s, pi) in the units of the data, shape (2K + 1,); NaN where held or at 0, inf where confounded."""
         return standard_errors(self.covariance)

@@ -51,11 +51,7 @@ class Intervals:
 
     def coordinate(self, name: str) -> int:
         """Position of a parameter in (v, s, pi). Raises OptionError, and NotAvailableError for what is known."""
-        model = self.estimates.model
-        name = "pi_1" if name == "pi" and model.classes == 2 else name
-        if name not in model.names:
-            raise OptionError(f"There is no parameter {name!r}. Use one of {', '.join(model.names)}.")
-        position = model.names.index(name)
+        position = self.estimates.position(name)
         if self.estimates.params.held[position]:
             raise NotAvailableError(f"{name} is known in this model, not estimated: it has no interval.")
         return position
@@ -155,8 +151,8 @@ class Intervals:
         if height > self.log_likelihood + max(HIGHER, 1e-10 * abs(self.log_likelihood)):
             name, outward = self.estimates.model.names[at], value * float(self.estimates.factors[at])
             warnings.warn(
-                f"With {name} = {outward:.6g} the log-likelihood is {height - self.log_likelihood:.3g} above that of the "
-                "fit, which is therefore not at the maximum: fit again with more starts. Intervals count this as no "
+                f"With {name} = {outward:.6g} the log-likelihood is {height - self.log_likelihood:.3g} above the "
+                "fit's, which is therefore not at the maximum: fit again with more starts. Intervals count this as no "
                 "drop.",
                 ConvergenceWarning,
                 stacklevel=4,

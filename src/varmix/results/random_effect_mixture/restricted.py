@@ -200,7 +200,7 @@ def _reached(outcome: Outcome[Any, Any]) -> bool:
 def _tell(outcome: Outcome[Any, Any]) -> None:
     warnings.warn(
         f"A maximum with one parameter held was not reached ({outcome.status.name}, "
-        f"{outcome.certificate.newton_decrement:.1e} standard errors away): the profile interval that rests on it may be "
+        f"{outcome.certificate.newton_decrement:.1e} standard errors away): the profile interval resting on it may be "
         "off. Compare it with a bootstrap.",
         ConvergenceWarning,
         stacklevel=4,
