@@ -426,6 +426,20 @@ def test_moments_are_those_printed_and_two_points_reproduce_them() -> None:
     np.testing.assert_allclose([pi_2 * v_2, pi_2 * v_2**2], [M_1, M_2], rtol=ROUNDING)
 
 
+@pytest.mark.parametrize("c", [0.0, 0.5, 1.5, 3.0])
+def test_profile_intervals_near_zero_cover_as_often_as_printed(c: float) -> None:
+    z = norm.ppf(0.975)  # [SLOPE-10]
+    draws = c + np.random.default_rng(8).normal(size=400_000)
+    estimate = np.maximum(draws, 0.0)
+    statistic = (draws - c) ** 2 - (draws - estimate) ** 2
+    low, high = (statistic > z**2) & (estimate < c), (statistic > z**2) & (estimate > c)
+    lower_miss = 0.0 if c == 0 else norm.cdf(-(c**2 + z**2) / (2 * c)) if c < z else norm.cdf(-z)
+    # Four standard errors of a share of 400,000 draws are at most 1e-3.
+    assert low.mean() == pytest.approx(lower_miss, abs=1e-3)
+    assert high.mean() == pytest.approx(norm.cdf(-z), abs=1e-3)
+    assert lower_miss <= norm.cdf(-z)
+
+
 def information(m: int) -> np.ndarray:
     """Expected information per unit at the note's truth, by Gauss-Legendre over sqrt(q) and h; (v_1, v_2, s, pi_1)."""
     v, s, pi = np.array([0.001, 1.0]), 0.5, np.array([0.7, 0.3])
