@@ -84,13 +84,13 @@ def mean_up_to(rates: Vector) -> Vector:
     local false discovery rates. Equal rates have equal values."""
     if not len(rates):
         return np.zeros(0)
-    order = np.argsort(rates, kind="stable")
+    order = np.argsort(rates)
     ordered = rates[order]
-    means = np.cumsum(ordered) / np.arange(1, len(rates) + 1)
-    last = np.searchsorted(ordered, ordered, side="right") - 1
-    answer = np.empty(len(rates))
+    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(rates) - 1)
     # A mean of ascending rates ascends and is no larger than the last of them; rounding must not say otherwise.
-    answer[order] = np.minimum(np.maximum.accumulate(means)[last], ordered)
+    means = np.minimum(np.maximum.accumulate(np.cumsum(ordered)[last] / (last + 1)), ordered[last])
+    answer = np.empty(len(rates))
+    answer[order] = np.repeat(means, np.diff(last, prepend=-1))
     return answer
 
 
