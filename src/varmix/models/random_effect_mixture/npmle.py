@@ -28,6 +28,12 @@ GRID_POINTS = 60
 """Between neighbours of the default grid a class loses some 1e-3 of a log-likelihood per hundred units: the dual bound
 over all variances says how much it is here."""
 
+WIDENINGS = 3
+"""Times that the default grid is stretched because a variance beyond it would add to the likelihood."""
+
+WORTH = 1e-3
+"""Log-likelihood that variances beyond the default grid could add at most, and that is not worth stretching it."""
+
 FLAT = 1e-9
 """Curvature in log s per unit, below which the data cannot tell the residual variance from what the classes add."""
 
@@ -93,7 +99,25 @@ def npmle(
         raise OptionError(
             "A residual variance of 0 leaves some units without a density: give one above 0, or None to estimate it."
         )
-    grid = _checked_grid(grid, points)
+    chosen = _checked_grid(grid, points)
+    best = _best(pieces, residual, chosen, points, tolerance, tick)
+    for _ in range(WIDENINGS if chosen is None else 0):
+        if best.bound <= WORTH or best.steepest <= best.variances[-1]:
+            break
+        first = float(best.variances[best.variances > 0.0].min())
+        wider = np.concatenate([[0.0], np.geomspace(first, 2.0 * best.steepest, points - 1)])
+        best = _best(pieces, residual, wider, points, tolerance, tick)
+    return best
+
+
+def _best(
+    pieces: Sequence[Units],
+    residual: float | None,
+    grid: Vector | None,
+    points: int,
+    tolerance: float,
+    tick: Tick | None,
+) -> Npmle:
     if residual is not None:
         profile = ShareProfile(pieces, _grid_at(pieces, residual, grid, points), tolerance, tick)
         return _record(profile, profile.at(residual), held=True, status=None)
