@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -22,6 +23,7 @@ CHUNK_ROWS = 131_072
 """Rows of a file that are read at a time: a megabyte a column."""
 
 COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 PARQUET = (".parquet", ".pq")
 
 
@@ -91,26 +93,22 @@ def _listed(path: Path) -> list[Path]:
 
 
 def _text(path: Path, names: Sequence[str], text: Sequence[str], rows: int) -> Iterator[Any]:
-    header, separator = _header(path)
-    _refuse_absent(path, header, names)
-    # A label is what it reads, whatever the other rows of its chunk would make of it.
-    types = {name: str for name in text if name in names}
+    # A label is what it reads, whatever the other rows of its chunk would make of it. All columns are read: pandas
+    # does not notice lines with too many fields where it is to read only some.
+    types = {name: str for name in text}
     try:
-        with pd.read_csv(path, sep=separator, usecols=list(names), dtype=types, chunksize=rows) as reader:
-            yield from reader
-    except (pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError, lzma.LZMAError) as error:
-        raise FileFormatError(f"{path} cannot be read as a table: {error}. Correct the file.") from error
+        with pd.read_csv(path, sep=_separator(path), dtype=types, chunksize=rows) as reader:
+            for chunk in reader:
+                _refuse_absent(path, list(chunk.columns), names)
+                yield chunk[list(names)]
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, *DAMAGED) as error:
+        raise FileFormatError(f"{path} cannot be read as a table: {str(error).strip()}. Correct the file.") from error
 
 
-def _header(path: Path) -> tuple[list[str], str]:
-    try:
-        with COMPRESSED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig") as file:
-            line = file.readline().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError, EOFError, lzma.LZMAError) as error:
-        raise FileFormatError(f"{path} cannot be read as text: {error}. Give a table with a header line.") from error
-    separator = next((mark for mark in ("\t", ",") if mark in line), r"\s+")
-    names = line.split() if separator == r"\s+" else line.split(separator)
-    return [name.strip('"') for name in names], separator
+def _separator(path: Path) -> str:
+    with COMPRESSED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig") as file:
+        line = file.readline()
+    return next((mark for mark in ("\t", ",") if mark in line), r"\s+")
 
 
 def _parquet(path: Path, names: Sequence[str], rows: int) -> Iterator[Any]:
@@ -127,7 +125,7 @@ def _parquet(path: Path, names: Sequence[str], rows: int) -> Iterator[Any]:
             for batch in file.iter_batches(batch_size=rows, columns=list(names)):
                 yield pa.Table.from_batches([batch])
     except (pa.ArrowException, OSError) as error:
-        raise FileFormatError(f"{path} cannot be read as Parquet: {error}. Correct the file.") from error
+        raise FileFormatError(f"{path} cannot be read as Parquet: {str(error).strip()}. Correct the file.") from error
 
 
 def _refuse_absent(path: Path, there: Sequence[str], names: Sequence[str]) -> None:
