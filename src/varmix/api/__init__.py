@@ -4,6 +4,7 @@ from varmix.api.correlation import genetic_correlation
 from varmix.api.many import variance_components_many
 from varmix.api.moments import Moments
 from varmix.api.plan_random_effect_mixture import plan_random_effect_mixture
+from varmix.api.random_effect_mixture import random_effect_mixture
 from varmix.api.summary_correlation import genetic_correlation_from_summaries
 from varmix.api.variance_components import variance_components
 from varmix.api.weighted_random_effects import weighted_random_effects
@@ -13,6 +14,7 @@ __all__ = [
     "genetic_correlation",
     "genetic_correlation_from_summaries",
     "plan_random_effect_mixture",
+    "random_effect_mixture",
     "variance_components",
     "variance_components_many",
     "weighted_random_effects",

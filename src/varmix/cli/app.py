@@ -18,6 +18,7 @@ from varmix.cli.choices import (
     ScalingChoice,
     TracesChoice,
 )
+from varmix.cli.effects import effects, effects_plan
 from varmix.cli.terminal import session
 
 app = typer.Typer(
@@ -276,6 +277,10 @@ def many(
         )
         if code:
             raise typer.Exit(code)
+
+
+app.command()(effects)
+app.command("effects-plan")(effects_plan)
 
 
 @app.command()

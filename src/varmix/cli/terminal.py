@@ -50,18 +50,24 @@ def tell_error(problem: BaseException, *, debug: bool = False, where: str = "") 
 
 
 @contextmanager
-def reading(total: int, *, quiet: bool = False) -> Iterator[Tick]:
-    """A bar over `total` variants while they are read; nothing where stderr is not a terminal."""
+def reading(
+    total: int | None, *, quiet: bool = False, doing: str = "Reading genotypes", then: str = "Fitting"
+) -> Iterator[Tick]:
+    """A bar over `total` variants, or starts, while `doing`, and on while `then`; None: of unknown length.
+
+    Nothing where stderr is not a terminal.
+    """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task("Reading genotypes", total=total)
+        task = progress.add_task(doing, total=total)
         done = 0
 
         def tick(count: int) -> None:
             nonlocal done
             done += count
-            progress.update(task, advance=count, description="Fitting" if done >= total else "Reading genotypes")
+            finished = total is not None and done >= total
+            progress.update(task, advance=count, description=then if finished else doing)
 
         yield tick
 

@@ -1,0 +1,92 @@
+"""`varmix effects`: a mixture of random effects of a table of summary statistics."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import typer
+
+from varmix.api.random_effect_mixture import STARTS, random_effect_mixture
+from varmix.cli.codes import ExitCode
+from varmix.cli.effects_findings import EffectFindings, find_effects
+from varmix.cli.effects_folder import write_effects
+from varmix.cli.effects_request import EffectColumns, EffectsMethod, EffectsOutput, EffectsRequest
+from varmix.cli.effects_table import LABEL, read_effects_table
+from varmix.cli.effects_text import effects_text
+from varmix.cli.folder import make_folder
+from varmix.cli.terminal import reading
+from varmix.cli.text import wrapped
+from varmix.cli.vc import for_lines
+from varmix.cli.wording import for_terminal
+from varmix.errors import VarmixWarning
+from varmix.results import Fit
+from varmix.results.store import as_text
+
+
+def fit_effects(columns: EffectColumns, fitting: EffectsRequest, output: EffectsOutput) -> ExitCode:
+    """Read, fit, tell and write. NOT_CONVERGED where the certificate is not met.
+
+    Raises what `read_effects_table` and `random_effect_mixture` raise, OptionError for options that exclude each other.
+    """
+    options = fitting.options()
+    output.check_method(fitting.method)
+    if output.folder is not None:
+        make_folder(output.folder)
+    table = read_effects_table(
+        columns.path,
+        {"--y": columns.y, "--x": columns.x, "--se": columns.se, "--weights": columns.weights},
+        {"--group": columns.group, "--id": columns.names},
+    )
+    names = None if columns.names is None else table[LABEL + columns.names]
+    starts = None if fitting.method is EffectsMethod.npmle else fitting.starts or STARTS
+    with reading(starts, quiet=output.quiet, doing="Climbing", then="Deriving intervals") as tick:
+        fit = _fit(table, columns, tick=tick, **options)
+        findings = find_effects(fit, output, names)
+    return _report(findings, output)
+
+
+def _fit(table: pd.DataFrame, columns: EffectColumns, **options: object) -> Fit:
+    """Fit the rows of the table. What the fit tells itself is not told as a warning, too."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", VarmixWarning)
+        fit = random_effect_mixture(
+            columns.y,
+            columns.x,
+            None if columns.group is None else LABEL + columns.group,
+            se=columns.se,
+            weights=columns.weights,
+            data=table,
+            **options,  # type: ignore[arg-type]
+        )
+    for item in caught:
+        if str(item.message) not in fit.facts.get("warnings", ()):
+            warnings.warn(item.message, stacklevel=2)
+    return fit
+
+
+def _report(findings: EffectFindings, output: EffectsOutput) -> ExitCode:
+    """Show and write the fit."""
+    fit, folder = findings.fit, output.folder
+    text = for_lines(effects_text(findings, plan=output.plan))
+    told = not (output.quiet or output.json)
+    if told:
+        typer.echo(text, nl=False)
+    if output.json:
+        typer.echo(json.dumps({fit.facts["response"]: json.loads(as_text(fit))}, indent=1))
+    if folder is not None:
+        written = write_effects(findings, folder, text, figures=output.figures)
+        if told:
+            typer.echo(f"\n{wrapped(f'Written to {folder}: ' + ', '.join(written) + '.')}")
+    if fit.status.arrived:
+        return ExitCode.DONE
+    _tell_short(fit, folder)
+    return ExitCode.NOT_CONVERGED
+
+
+def _tell_short(fit: Fit, folder: Path | None) -> None:
+    results = f" What it reached is in {folder}." if folder else ""
+    advice = for_terminal(f"{fit.status.name}: {fit.facts['advice']}{results}")
+    typer.echo(f"error: the fit of '{fit.facts['response']}' ended without its certificate, {advice}", err=True)
