@@ -140,11 +140,14 @@ class Fit:
         """Likelihood-ratio test that the named variances are 0, against the chi-bar-square null."""
         return self.report.test(names)
 
-    def compare(self, other: Fit) -> Any:
-        """Likelihood-ratio test of the smaller of two nested fits of the same data."""
+    def compare(self, other: Fit, **options: Any) -> Any:
+        """Likelihood-ratio test of the smaller of two nested fits of the same data.
+
+        Options of mixtures, whose null distribution is drawn: `replicates` and `rng`.
+        """
         if not isinstance(other, Fit):
             raise OptionError(f"compare takes another Fit, not {type(other).__name__}.")
-        return self.report.compare(other.report)
+        return self.report.compare(other.report, **options)
 
     def bootstrap(self, replicates: int = 200, rng: np.random.Generator | int | None = None) -> Any:
         """Parametric bootstrap: refits of draws from the fitted model."""

@@ -92,7 +92,7 @@ class Report:
         """A likelihood-ratio test of parameters at 0."""
         self._refuse("test")
 
-    def compare(self, other: Report) -> Any:
+    def compare(self, other: Report, **options: Any) -> Any:
         """A test of one fit within another."""
         self._refuse("compare")
 

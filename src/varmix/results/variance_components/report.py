@@ -290,8 +290,9 @@ class VarianceComponentsReport(Report):
             raise OptionError(f"Name what to test, for instance fit.test('{self.model.names[0]}').")
         return self.intervals.test(tuple(dict.fromkeys(names)))
 
-    def compare(self, other: Report) -> LikelihoodRatio:
+    def compare(self, other: Report, **options: Any) -> LikelihoodRatio:
         """Test of the smaller of two fits within the larger; see `Fit.compare`."""
+        _refuse_options(options)
         if not isinstance(other, VarianceComponentsReport):
             raise OptionError("Only two variance-component fits that hold their data can be compared. Refit the other.")
         return compare_fits(self, other)
