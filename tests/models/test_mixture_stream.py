@@ -275,7 +275,7 @@ def test_dropped_rows_are_counted_and_the_rest_is_the_fit_without_them(table: pd
 
 def test_an_iterator_is_refused_before_it_is_used_up(table: pd.DataFrame) -> None:
     chunks = iter(chunked(table, 50))
-    with pytest.raises(OptionError, match="read only once.*function"):
+    with pytest.raises(OptionError, match=r"read only once.*function"):
         stream_reduction(chunks, Columns())
     assert len(list(chunks)) == 6
 
@@ -305,11 +305,11 @@ def test_what_is_no_source_is_refused(source: Any) -> None:
 def test_functions_and_lists_of_anything_but_tables_are_refused(table: pd.DataFrame) -> None:
     with pytest.raises(OptionError, match="must return an iterator"):
         stream_reduction(lambda: table, Columns())
-    with pytest.raises(DataError, match="Chunk 1 .* int, not a table"):
+    with pytest.raises(DataError, match=r"Chunk 1 .* int, not a table"):
         stream_reduction([table, 5], Columns())
-    with pytest.raises(DataError, match="no column 'beta'.*It has y, x"):
+    with pytest.raises(DataError, match=r"no column 'beta'.*It has y, x"):
         stream_reduction([table], Columns(y="beta"))
-    with pytest.raises(ShapeError, match="Chunk 0|chunk 0"):
+    with pytest.raises(ShapeError, match="chunk 0"):
         stream_reduction([{"y": np.ones(3), "x": np.ones(4)}], Columns())
     with pytest.raises(OptionError, match="named for two"):
         Columns(y="x")
@@ -360,7 +360,7 @@ def test_groups_of_numbers_then_text_stay_apart_and_equal_numbers_together() -> 
 
 
 def test_files_that_cannot_be_read_are_named(table: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="none.csv"):
+    with pytest.raises(MissingFileError, match=r"none\.csv"):
         stream_reduction(tmp_path / "none.csv", Columns())
     with pytest.raises(MissingFileError, match="no Parquet file"):
         stream_reduction(tmp_path, Columns())

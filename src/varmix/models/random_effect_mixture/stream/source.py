@@ -95,7 +95,7 @@ def _listed(path: Path) -> list[Path]:
 def _text(path: Path, names: Sequence[str], text: Sequence[str], rows: int) -> Iterator[Any]:
     # A label is what it reads, whatever the other rows of its chunk would make of it. All columns are read: pandas
     # does not notice lines with too many fields where it is to read only some.
-    types = {name: str for name in text}
+    types = dict.fromkeys(text, str)
     try:
         with pd.read_csv(path, sep=_separator(path), dtype=types, chunksize=rows) as reader:
             for chunk in reader:
