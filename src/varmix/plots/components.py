@@ -30,7 +30,7 @@ def plot_components(fits: Fit | Mapping[str, Fit], *, of: Of = "variance", ax: A
 
     An end of an interval that lies on the bound of the parameter space has no cap, and an estimate on the boundary is
     an open circle: the interval is then one-sided. An infinite end is an arrow, an estimate that is not at an optimum
-    a cross without an interval. Moment estimates may be negative. Works on loaded fits. Raises OptionError (no fits,
+    a cross without an interval; what is known is a grey square. Moment estimates may be negative. Works on loaded fits. Raises OptionError (no fits,
     an unknown `of`).
     """
     if of not in get_args(Of):
@@ -51,14 +51,15 @@ def plot_components(fits: Fit | Mapping[str, Fit], *, of: Of = "variance", ax: A
     whole_numbers_on_ticks(ax)
     upper_bound = 1.0 if of == "proportion" else math.inf
     tones = {name: colour(number) for number, name in enumerate(named)}
-    mixed = lines["interval"].nunique() > 1
+    kinds = lines["interval"][lines["interval"] != "known"]
+    mixed = kinds.nunique() > 1
     for place, line in zip(places, lines.to_dict("records"), strict=True):
         _line(ax, place, line, tones[line["fit"]], upper_bound)
         _write(ax, place, line, mixed)
     _name_lines(ax, lines, places, headings, tones)
     response = next(iter(named.values())).facts["response"]
     what = f"variance (unit of {response})²" if of == "variance" else "proportion of variance"
-    kind = "" if mixed else KINDS[lines["interval"][0]] + " "
+    kind = "" if mixed else KINDS[kinds.iloc[0]] + " "
     ax.set_xlabel(what if kind == "no " else f"{what}, with 95 % {kind}interval")
     return figure
 
@@ -99,6 +100,9 @@ def _line(ax: Any, place: float, line: Mapping[str, Any], tone: str, upper_bound
     estimate, lower, upper = line["estimate"], line["lower"], line["upper"]
     bounded = not line["moments"]
     left, right = ax.get_xlim()
+    if line["interval"] == "known":
+        ax.plot([estimate], [place], "s", markersize=4.0, color=QUIET, clip_on=False, zorder=5)
+        return
     if line["interval"] == "none":
         ax.plot([estimate], [place], "x", markersize=5.0, color=tone, clip_on=False, zorder=5)
         return
@@ -122,6 +126,8 @@ def _write(ax: Any, place: float, line: Mapping[str, Any], mixed: bool) -> None:
     text = f"{told[0]}  (≤ {told[2]})" if one_sided else f"{told[0]}  ({told[1]}, {told[2]})"
     if line["interval"] == "none":
         text = f"{_number(line['estimate'])}  not at an optimum"
+    elif line["interval"] == "known":
+        text = f"{_number(line['estimate'])}  known"
     elif mixed:
         text += f"  {KINDS[line['interval']]}"
     ax.annotate(
