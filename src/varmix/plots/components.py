@@ -29,9 +29,9 @@ def plot_components(fits: Fit | Mapping[str, Fit], *, of: Of = "variance", ax: A
     """Draw estimates with 95 % intervals, one line per component and fit; several fits stand side by side.
 
     An end of an interval that lies on the bound of the parameter space has no cap, and an estimate on the boundary is
-    an open circle: the interval is then one-sided. An infinite end is an arrow, an estimate that is not at an optimum
-    a cross without an interval; what is known is a grey square. Moment estimates may be negative. Works on loaded fits. Raises OptionError (no fits,
-    an unknown `of`).
+    an open circle: the interval is then one-sided. An infinite end is an arrow, an estimate that is not at an optimum a
+    cross without an interval; what is known is a grey square. Moment estimates may be negative. Works on loaded fits.
+    Raises OptionError (no fits, an unknown `of`).
     """
     if of not in get_args(Of):
         raise OptionError(f"of={of!r} is not known. Use 'variance' or 'proportion'.")
