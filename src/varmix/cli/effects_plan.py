@@ -11,6 +11,7 @@ from varmix.cli.effects_table import read_effects_table
 from varmix.cli.effects_text import design_text
 from varmix.cli.text import INDENT, wrapped
 from varmix.errors import OptionError
+from varmix.typing import Vector
 
 
 def tell_plan(
@@ -59,7 +60,7 @@ def tell_plan(
         typer.echo(f"\nWritten: {out}")
 
 
-def _columns(table: Path | None, x: str | None, se_column: str | None, se: float | None) -> dict[str, object]:
+def _columns(table: Path | None, x: str | None, se_column: str | None, se: float | None) -> dict[str, Vector]:
     """The regressors, and with `se_column` the errors, of a table's complete rows."""
     if table is None:
         if x is not None or se_column is not None:
@@ -73,7 +74,7 @@ def _columns(table: Path | None, x: str | None, se_column: str | None, se: float
     read = read_effects_table(table, given, {}).dropna()
     if not len(read):
         raise OptionError(f"No row of {table} is complete in the columns asked for. Choose others.")
-    values: dict[str, object] = {"x": read[x].to_numpy()}
+    values: dict[str, Vector] = {"x": read[x].to_numpy()}
     return values if se_column is None else {**values, "se": read[se_column].to_numpy()}
 
 

@@ -20,7 +20,7 @@ from varmix.cli.encoding import text_of
 from varmix.errors import DataError, FileFormatError, MissingExtraError, MissingFileError, OptionError
 from varmix.formula.tables import MISSING_TOKENS
 
-COMPRESSED: dict[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 PARQUET = (".parquet", ".pq")
 SHOWN_NAMES = 20
 """Columns of a file that an error lists."""
@@ -124,7 +124,8 @@ def _read_parquet(path: Path, wanted: Mapping[str, str], numbers: Sequence[str],
 
 
 def _open(path: Path) -> IO[str]:
-    return COMPRESSED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig", newline="")
+    handle: IO[str] = COMPRESSED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig", newline="")
+    return handle
 
 
 def _header_line(handle: IO[str]) -> tuple[int, str]:

@@ -15,6 +15,8 @@ from varmix.results.text import advice_line, certificate_line, headline
 
 SHOWN_POINTS = 20
 """Points of a mixing distribution on the screen; the file has them all."""
+NO_GAIN = 1e-6
+"""In log-likelihood: less is rounding."""
 CALLED = 0.05
 """False sign rate below which effects are counted as having a known sign."""
 
@@ -106,14 +108,14 @@ def _told(findings: EffectFindings) -> str:
         lines.append(f"Starts: {facts['starts_at_best']:,} of {facts['starts']:,} reached the best.")
     if "bic" in facts:
         lines.append(
-            f"Criteria: AIC {facts['aic']:.3f}, BIC {facts['bic']:.3f}, ICL {facts['icl']:.3f}. Any number of classes "
-            f"would raise the log-likelihood by at most {_bound(facts['gain_bound'])} at this residual variance."
+            f"Criteria: AIC {facts['aic']:.3f}, BIC {facts['bic']:.3f}, ICL {facts['icl']:.3f}. At this residual "
+            f"variance {_bound(facts['gain_bound'], 'more classes')}."
         )
     elif "gap" in facts:
-        lines.append(f"The best distribution of all would raise the log-likelihood by {_bound(facts['gain_bound'])}.")
+        lines.append(f"At this residual variance {_bound(facts['gain_bound'], 'a finer grid')}.")
     classes = findings.classes
-    if "class" in classes:
-        counts = classes["class"].value_counts().sort_index()
+    if findings.shares is not None:
+        counts = classes["class"].value_counts().reindex(findings.shares["class"], fill_value=0)
         told = ", ".join(f"{count:,} in class {name}" for name, count in counts.items())
         lines.append(f"Most likely class of the effects: {told}.")
     if "lfsr" in classes:
@@ -153,9 +155,11 @@ def _percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{100.0 * share:.3g} %"
 
 
-def _bound(value: float) -> str:
-    """A gain to three digits; rounding is no gain."""
-    return "0" if np.isfinite(value) and value < 5e-4 else f"{value:.3g}"
+def _bound(value: float, what: str) -> str:
+    """What could still be gained, to two digits; rounding is no gain."""
+    if np.isfinite(value) and value < NO_GAIN:
+        return f"{what} would not raise the log-likelihood"
+    return f"{what} could raise the log-likelihood by {value:.2g} at most"
 
 
 def _interval_name(findings: EffectFindings) -> str:
