@@ -212,10 +212,10 @@ def test_a_plan_takes_a_moment() -> None:
     vm.plan_random_effect_mixture(*NOTE, x=x)
     seconds = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.process_time()
         vm.plan_random_effect_mixture(*NOTE, x=x)
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 1.0  # 0.05 s alone; other tests run beside this one
+        seconds.append(time.process_time() - begin)
+    assert min(seconds) < 1.0  # of processor time; 0.05 s on a quiet machine
 
 
 @pytest.mark.parametrize(
