@@ -1,4 +1,5 @@
-"""Figures of fits: convergence paths, profile likelihoods, components with their intervals.
+"""Figures of fits: convergence paths, profile likelihoods, components with their intervals; of mixtures, their mixing
+distribution, rows, effects and starts.
 
 matplotlib is imported when a figure is drawn. Figures are plain `matplotlib.figure.Figure` objects: no pyplot state is
 touched and no rcParams are set.
@@ -13,16 +14,33 @@ from varmix.plots.fit_plots import FitPlots
 
 if TYPE_CHECKING:
     from varmix.plots.components import plot_components
+    from varmix.plots.mixture_distribution import plot_mixing
+    from varmix.plots.mixture_effects import plot_posterior
+    from varmix.plots.mixture_rows import plot_scatter
+    from varmix.plots.mixture_starts import plot_starts
     from varmix.plots.paths import plot_paths
     from varmix.plots.profile import plot_profile
 
 _HOME = {
     "plot_components": "varmix.plots.components",
+    "plot_mixing": "varmix.plots.mixture_distribution",
     "plot_paths": "varmix.plots.paths",
+    "plot_posterior": "varmix.plots.mixture_effects",
     "plot_profile": "varmix.plots.profile",
+    "plot_scatter": "varmix.plots.mixture_rows",
+    "plot_starts": "varmix.plots.mixture_starts",
 }
 
-__all__ = ["FitPlots", "plot_components", "plot_paths", "plot_profile"]
+__all__ = [
+    "FitPlots",
+    "plot_components",
+    "plot_mixing",
+    "plot_paths",
+    "plot_posterior",
+    "plot_profile",
+    "plot_scatter",
+    "plot_starts",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -39,3 +39,30 @@ class FitPlots:
         from varmix.plots.components import plot_components
 
         return plot_components(self.fit, of=of, ax=ax)
+
+    def starts(self, *, x: Literal["evaluations", "step"] = "evaluations", ax: Any = None) -> Figure:
+        """Paths of all starts of a mixture: see `plot_starts`. Raises NotAvailableError for fits without starts."""
+        from varmix.plots.mixture_starts import plot_starts
+
+        return plot_starts(self.fit, x=x, ax=ax)
+
+    def mixing(self, *, points: int = 60, ax: Axes | None = None) -> Figure:
+        """Classes of a mixture beside the best distribution on a grid of `points` variances: see `plot_mixing`.
+
+        Raises NotAvailableError for other models and for fits that were loaded.
+        """
+        from varmix.plots.mixture_distribution import plot_mixing
+
+        return plot_mixing(self.fit, points=points, ax=ax)
+
+    def scatter(self, *, ax: Axes | None = None) -> Figure:
+        """Rows of a mixture by the probability of its largest effects: see `plot_scatter`. Raises as `mixing`."""
+        from varmix.plots.mixture_rows import plot_scatter
+
+        return plot_scatter(self.fit, ax=ax)
+
+    def posterior(self, *, ax: Axes | None = None) -> Figure:
+        """Posterior of the effects of a mixture: see `plot_posterior`. Raises as `mixing`."""
+        from varmix.plots.mixture_effects import plot_posterior
+
+        return plot_posterior(self.fit, ax=ax)
