@@ -12,9 +12,10 @@ from varmix.errors import NotIdentifiedError, OptionError
 from varmix.iteration import Status
 from varmix.models.random_effect_mixture.directional import Peak, directional_peak, variance_grid
 from varmix.models.random_effect_mixture.params import MixtureParams
-from varmix.models.random_effect_mixture.residual_scan import LEVEL, SCAN_DEEPER, mean_square, summits
+from varmix.models.random_effect_mixture.residual_scan import LEVEL, SCAN_DEEPER, mean_square, sampled, summits
 from varmix.models.random_effect_mixture.share_profile import (
     DECREMENT,
+    LARGEST_MATRIX,
     NpmleStep,
     ShareProfile,
     ShareProfilePoint,
@@ -33,6 +34,9 @@ WIDENINGS = 3
 
 WORTH = 1e-3
 """Log-likelihood that variances beyond the default grid could add at most, and that is not worth stretching it."""
+
+SAMPLE_GAP = 1e-8
+"""Gap per unit to which shares are solved on a part of large data."""
 
 FLAT = 1e-9
 """Curvature in log s per unit, below which the data cannot tell the residual variance from what the classes add."""
@@ -174,7 +178,8 @@ def _climbed(
     found = None
     if start > 0.0:
         profile = ShareProfile(pieces, _grid_at(pieces, start, grid, points), tolerance, tick)
-        found = profile.climb(start, floor=floor if noiseless else 0.0)
+        nearer, shares = _nearer(profile, start)
+        found = profile.climb(nearer, shares=shares, floor=floor if noiseless else 0.0)
         if found.residual > LEVEL / SCAN_DEEPER * floor or not noiseless:
             return _record(profile, found, held=False, status=None)
     # So near to 0 the likelihood is level or rises towards it, as a rule: 0 itself then stands for all of that.
@@ -183,6 +188,17 @@ def _climbed(
     if found is None or found.decrement > DECREMENT or at_edge.log_likelihood >= found.log_likelihood:
         return _record(edge, at_edge, held=False, status=Status.ON_BOUNDARY)
     return _record(profile, found, held=False, status=None)
+
+
+def _nearer(profile: ShareProfile, start: float) -> tuple[float, Vector | None]:
+    """Where a part of the data, as large as may be kept, has its maximum: one look at all of a large data set costs as
+    much as the whole of that."""
+    most = LARGEST_MATRIX // len(profile.grid)
+    if sum(len(piece) for piece in profile.pieces) <= most:
+        return start, None
+    part = ShareProfile([sampled(profile.pieces, most // 2)], profile.grid, SAMPLE_GAP, profile.tick)
+    found = part.climb(start)
+    return found.residual, found.outcome.shares
 
 
 def _record(profile: ShareProfile, found: ShareProfilePoint, *, held: bool, status: Status | None) -> Npmle:

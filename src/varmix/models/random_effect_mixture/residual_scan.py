@@ -32,6 +32,10 @@ SCAN_GRID = 40
 SCAN_GAP = 1e-6
 """Gap per unit to which shares are solved during the scan."""
 
+PROMINENCE = 0.05
+"""Log-likelihood of the sample by which the scan has to fall between two local maxima: grids that change with the
+residual variance make waves of a tenth of that."""
+
 SUMMITS = 2
 """Local maxima of the scan that are climbed with all units."""
 
@@ -43,7 +47,7 @@ def summits(pieces: Sequence[Units], grid: Vector | None, tick: Tick | None) -> 
     At a maximum the mean of h^2 / tau is 1, and tau >= s: the mean of h^2 is the largest residual variance possible.
     Raises NotIdentifiedError where every response is 0.
     """
-    sample, highest = _sampled(pieces), mean_square(pieces)
+    sample, highest = sampled(pieces, SCAN_UNITS), mean_square(pieces)
     if highest <= 0.0:
         raise NotIdentifiedError(
             "The response is 0 in every unit: no residual variance is the best one. Check the response, or give the "
@@ -64,8 +68,13 @@ def summits(pieces: Sequence[Units], grid: Vector | None, tick: Tick | None) -> 
     padded = np.concatenate([[-math.inf], values, [-math.inf]])
     # On a flat stretch the largest residual variance stands for all.
     tops = np.flatnonzero((values > padded[:-2] + noise) & (values >= padded[2:] - noise))
-    tops = tops[np.argsort(-values[tops], kind="stable")[:SUMMITS]] if tops.size else np.array([np.argmax(values)])
-    return [float(residuals[top]) for top in tops]
+    order = tops[np.argsort(-values[tops], kind="stable")] if tops.size else np.array([np.argmax(values)])
+    kept: list[int] = []
+    for top in order.tolist():
+        between = [values[min(top, other) : max(top, other) + 1].min() for other in kept]
+        if all(values[top] - dip > PROMINENCE for dip in between):
+            kept.append(top)
+    return [float(residuals[top]) for top in kept[:SUMMITS]]
 
 
 def _scanned(sample: Units, residuals: Vector, grid: Vector | None, tick: Tick | None) -> Vector:
@@ -78,11 +87,11 @@ def _scanned(sample: Units, residuals: Vector, grid: Vector | None, tick: Tick |
     return values
 
 
-def _sampled(pieces: Sequence[Units]) -> Units:
+def sampled(pieces: Sequence[Units], units: int) -> Units:
     """An evenly spread sample of units, with its share of what informs the residual variance alone."""
     count = sum(len(piece) for piece in pieces)
-    part = min(1.0, SCAN_UNITS / count)
-    chosen = np.sort(np.random.default_rng(0).choice(count, min(count, SCAN_UNITS), replace=False))
+    part = min(1.0, units / count)
+    chosen = np.sort(np.random.default_rng(0).choice(count, min(count, units), replace=False))
     q, h2, weights, position = [], [], [], 0
     for piece in pieces:
         first, last = np.searchsorted(chosen, [position, position + len(piece)])
