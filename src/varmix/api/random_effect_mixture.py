@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.api.effect_rows import EffectRows, read_rows
+from varmix.api.effect_stream import EffectStream, is_stream, read_stream, stream_model
 from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning
 from varmix.iteration import Runner, Serial, Threads
 from varmix.linalg.threads import one_thread
@@ -66,6 +67,9 @@ def random_effect_mixture(
     s held at 1, or with residual="estimated" as an inflation; `residual` is a number where the residual variance is
     known. `weights` are likelihood weights, one per group: 2 counts as the same effect seen twice.
 
+    `data` is a data frame, or read in chunks and never held whole: a path or list of paths (text or Parquet), a list of
+    data frames, a function that returns an iterator of them, or a Dask data frame.
+
     `method` is "auto" (Newton from every start [SLOPE-6] [SLOPE-9]), "newton", "em", "pxem", "mm", "glm", or "npmle":
     the mixing distribution on a grid of `points` variances, without a number of classes [SLOPE-8]. Options of the
     likelihood methods: `accelerate` ("none", "squarem", "anderson"; not for Newton), `polish` (finish with Newton where
@@ -79,9 +83,13 @@ def random_effect_mixture(
     design does not identify the model, OptionError for options that are not known; warns when the certificate is not
     met.
     """
-    rows = read_rows(y, x, group=group, se=se, weights=weights, data=data, on_missing=on_missing)
+    rows: EffectRows | EffectStream
+    if is_stream(data):
+        rows = read_stream(y, x, group=group, se=se, weights=weights, data=data, on_missing=on_missing)
+    else:
+        rows = read_rows(y, x, group=group, se=se, weights=weights, data=data, on_missing=on_missing)
     _check_choices(classes, null, method, options)
-    known = known_residual(residual, rows.errors is not None)
+    known = known_residual(residual, se is not None)
     with one_thread():
         model = build_model(rows, classes=classes, null=null, residual=known, workers=workers)
         if method == "npmle":
@@ -89,7 +97,8 @@ def random_effect_mixture(
 
             fit = fit_npmle(model, rows_of(rows, model), rows.sample, rows.name, options, tick)
         else:
-            climb = climb_of(method, options, runner_of(model))
+            runner = rows.runner(workers) if isinstance(rows, EffectStream) else runner_of(model)
+            climb = climb_of(method, options, runner)
             fit = _fit(rows, model, climb, method, starts, np.random.default_rng(rng), tick)
     _warn(fit)
     return fit
@@ -109,9 +118,16 @@ def known_residual(residual: float | str | None, errors: bool) -> float | None:
 
 
 def build_model(
-    rows: EffectRows, *, classes: int, null: bool, residual: float | None, workers: int | None = None
+    rows: EffectRows | EffectStream,
+    *,
+    classes: int,
+    null: bool,
+    residual: float | None,
+    workers: int | None = None,
 ) -> RandomEffectMixture:
     """Reduce and check. Raises NotIdentifiedError and DataError."""
+    if isinstance(rows, EffectStream):
+        return stream_model(rows, classes=classes, null=null, residual=residual)
     reduction = rows.reduced()
     check_identified(reduction, classes, null, residual)
     if workers is None:
@@ -138,7 +154,7 @@ def climb_of(method: str, options: Mapping[str, Any], runner: Runner) -> Climb:
 
 
 def _fit(
-    rows: EffectRows,
+    rows: EffectRows | EffectStream,
     model: RandomEffectMixture,
     climb: Climb,
     method: str,
@@ -152,7 +168,8 @@ def _fit(
     found = fit_from(model, climb, [start for _, start in named], part=part, tick=tick)
     notes: dict[str, Any] = {"accelerate": climb.accelerate}
     told = []
-    if zeros := unbounded_rows(model.reduction, model.classes, model.residual):
+    reduction = rows.outline() if isinstance(rows, EffectStream) else model.reduction
+    if zeros := unbounded_rows(reduction, model.classes, model.residual):
         told.append(
             f"{zeros:,} effects have responses of exactly 0: the likelihood has no global maximum, since it "
             "grows without bound as the residual variance and the variance of a class go to 0 together. This is its "
@@ -207,8 +224,10 @@ def _given(model: RandomEffectMixture, number: int, item: Any) -> MixtureParams:
     return model.point_of(variances, float(residual.reshape(())), shares / shares.sum())
 
 
-def rows_of(rows: EffectRows, model: RandomEffectMixture) -> Rows:
-    """What the report needs of rows in memory."""
+def rows_of(rows: EffectRows | EffectStream, model: RandomEffectMixture) -> Rows:
+    """What the report needs of rows."""
+    if isinstance(rows, EffectStream):
+        return rows.rows()
     return Rows(
         count=len(rows.y),
         posterior=partial(_posterior, rows, model),

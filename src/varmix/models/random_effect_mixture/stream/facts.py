@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from varmix.models.random_effect_mixture.reduction import Scales
+from varmix.models.random_effect_mixture.reduction import Reduction, Scales
 from varmix.models.random_effect_mixture.stream.rows import CheckedChunk
+from varmix.models.random_effect_mixture.units import Units
 from varmix.typing import Vector
 
 DISTINCT = 64
 """Distinct values of |x| that are told apart: no model here needs to know of more."""
+
+OUTLINED = 1024
+"""Units of an outline: more than anyone asks for classes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,37 +58,48 @@ class Magnitude:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RowFacts:
-    """Of rows divided by their known errors.
+    """Of rows divided by their known errors; of those with a positive weight from `regressed` on.
 
-    `regressed` counts those with x other than 0; `distinct` holds the smallest of their distinct |x|, at most
-    `DISTINCT`.
+    `regressed` counts rows with x other than 0, `zeros` those of them with y = 0; `distinct` holds the smallest of
+    their distinct |x|, at most `DISTINCT`, and `largest` the largest. `left_rows` is the weight of rows with x = 0,
+    `left` the size of their y.
     """
 
     rows: int = 0
     dropped: int = 0
     chunks: int = 0
-    regressed: int = 0
     weight: float = 0.0
     log_errors: float = 0.0
     response: Magnitude = field(default_factory=Magnitude)
     regressor: Magnitude = field(default_factory=Magnitude)
+    regressed: int = 0
+    zeros: int = 0
     distinct: Vector = field(default_factory=lambda: np.empty(0))
+    largest: float = 0.0
+    left_rows: float = 0.0
+    left: Magnitude = field(default_factory=Magnitude)
 
     @classmethod
     def of(cls, chunk: CheckedChunk) -> RowFacts:
         """Of one chunk."""
         rows = chunk.rows
-        regressor = Magnitude.of(rows.x)
+        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+        counted, seen = weight > 0.0, rows.x != 0.0
+        size = np.abs(rows.x[counted & seen])
         return cls(
             rows=len(rows),
             dropped=len(chunk.kept) - len(rows),
             chunks=1,
-            regressed=regressor.count,
             weight=rows.total,
             log_errors=chunk.log_errors,
             response=Magnitude.of(rows.y),
-            regressor=regressor,
-            distinct=_distinct(np.abs(rows.x[rows.x != 0.0])),
+            regressor=Magnitude.of(rows.x),
+            regressed=len(size),
+            zeros=int((counted & seen & (rows.y == 0.0)).sum()),
+            distinct=_distinct(size),
+            largest=float(size.max(initial=0.0)),
+            left_rows=float(weight[~seen].sum()),
+            left=Magnitude.of(rows.y[counted & ~seen]),
         )
 
     def __add__(self, other: RowFacts) -> RowFacts:
@@ -92,12 +107,16 @@ class RowFacts:
             rows=self.rows + other.rows,
             dropped=self.dropped + other.dropped,
             chunks=self.chunks + other.chunks,
-            regressed=self.regressed + other.regressed,
             weight=self.weight + other.weight,
             log_errors=self.log_errors + other.log_errors,
             response=self.response + other.response,
             regressor=self.regressor + other.regressor,
+            regressed=self.regressed + other.regressed,
+            zeros=self.zeros + other.zeros,
             distinct=_distinct(np.concatenate([self.distinct, other.distinct])),
+            largest=max(self.largest, other.largest),
+            left_rows=self.left_rows + other.left_rows,
+            left=self.left + other.left,
         )
 
     @property
@@ -108,6 +127,31 @@ class RowFacts:
     def log_jacobian(self) -> float:
         """What to add to the log-likelihood of the reduced rows for that of the data."""
         return -self.log_errors - self.weight * math.log(self.scales.response)
+
+    def outline(self) -> Reduction:
+        """Units that identify what all rows without groups identify, for `check_identified` and `unbounded_rows`.
+
+        As many as there are up to `OUTLINED`, from the smallest to the largest x'x, and as many without a response as
+        there are; a row with x = 0 stands for all of them.
+        """
+        count = max(min(self.regressed, OUTLINED), self.zeros)
+        size = np.full(count, self.largest)
+        size[: len(self.distinct)] = self.distinct[:count]
+        scales = self.scales
+        q = np.maximum((size / scales.regressor) ** 2, np.finfo(float).tiny)
+        h2 = np.ones(count)
+        h2[: self.zeros] = 0.0
+        left = math.ldexp(self.left.square, 2 * self.left.exponent - 2 * round(math.log2(scales.response)))
+        units = Units(q=q, h2=h2, rest=left, rest_rows=self.left_rows)
+        return Reduction(
+            units=units,
+            q=q,
+            xy=np.sqrt(h2 * q),
+            rows=np.ones(count),
+            informative=np.arange(count),
+            scales=scales,
+            log_jacobian=0.0,
+        )
 
 
 def _distinct(values: Vector) -> Vector:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from varmix.errors import DataError, OptionError
+from varmix.errors import DataError, NotAvailableError, OptionError
 from varmix.formula.frame import try_frame
 from varmix.iteration import Runner, Serial
 from varmix.models.random_effect_mixture.params import MixtureParams
@@ -64,6 +64,20 @@ class StreamReduction:
         """Distinct values of q = x'x > 0 among the units; of rows not more than `facts.DISTINCT` are told apart."""
         return len(self.facts.distinct) if self.grouped is None else len(np.unique(self.grouped.units.q))
 
+    @property
+    def units(self) -> Units:
+        """Those of groups. Raises NotAvailableError for rows: they are not held for draws from the model."""
+        if self.grouped is None:
+            raise NotAvailableError(
+                "Draws of new responses (bootstrap, tests of the number of classes) need all rows in memory, and this "
+                "fit read them as a stream. Fit the table itself, or a part of it: data=pandas.read_csv(...)."
+            )
+        return self.grouped.units
+
+    def outline(self) -> Reduction:
+        """What `check_identified` and `unbounded_rows` need to see."""
+        return self.facts.outline() if self.grouped is None else self.grouped
+
     def outward(self, params: MixtureParams) -> Vector:
         """(v, s, pi) of a point in the units of the data."""
         return self.scales.outward(params.vector())
@@ -73,7 +87,7 @@ class StreamReduction:
 
         Reads the pieces once.
         """
-        total = self.facts.regressed if self.grouped is None else len(self.grouped.units)
+        total = self.facts.regressor.count if self.grouped is None else len(self.grouped.units)
         chosen = np.arange(total) if count >= total else np.sort(rng.choice(total, count, replace=False, shuffle=False))
         parts, first, rest, rest_rows = [], 0, 0.0, 0.0
         for piece in self.pieces:
@@ -200,12 +214,16 @@ def grouped_reduction(reader: Reader, facts: RowFacts, records: GroupRecords) ->
 
 
 def check_facts(facts: RowFacts) -> None:
-    """Raises DataError for a source without rows, or without weight."""
+    """Raises DataError for a source without rows, weight or responses."""
     if not facts.rows:
         lost = f" ({facts.dropped:,} were dropped for missing entries)" if facts.dropped else ""
         raise DataError(f"The source gave no rows{lost} in {facts.chunks:,} chunks. Check what it yields.")
     if not facts.weight > 0.0:
         raise DataError("All weights are 0: no row counts. Give some rows a positive weight.")
+    if not facts.response.count:
+        raise DataError(
+            "Every response y is 0: all variances are estimated 0 and the likelihood has no bound. Check the column."
+        )
 
 
 def is_dask(source: Any) -> bool:

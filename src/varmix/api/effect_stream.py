@@ -1,0 +1,139 @@
+"""`random_effect_mixture` for tables that come in chunks: files, functions that make frames, Dask collections."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from varmix.errors import NotAvailableError, OptionError, RepairWarning
+from varmix.formula.frame import try_frame
+from varmix.iteration import Runner, Serial, Threads
+from varmix.models.random_effect_mixture.identification import check_identified
+from varmix.models.random_effect_mixture.model import RandomEffectMixture
+from varmix.models.random_effect_mixture.params import MixtureParams
+from varmix.models.random_effect_mixture.reduction import Reduction
+from varmix.models.random_effect_mixture.stream.posterior import posterior_tables
+from varmix.models.random_effect_mixture.stream.reduction import StreamReduction, is_dask, stream_reduction
+from varmix.models.random_effect_mixture.stream.rows import Columns
+from varmix.results.random_effect_mixture.rows import Rows
+from varmix.typing import Tick, Vector
+
+MOST_THREADS = 4
+"""As for rows in memory: more gain little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EffectStream:
+    """Rows of a stream, read once and reduced; `name` is that of the response."""
+
+    reduction: StreamReduction
+    name: str
+
+    def sample(self) -> pd.DataFrame:
+        """What was used and lost: columns `what`, `cause`, `count`."""
+        facts = self.reduction.facts
+        table = [{"what": "rows", "cause": "used", "count": facts.rows}]
+        if facts.dropped:
+            table.append({"what": "rows", "cause": "dropped, incomplete", "count": facts.dropped})
+        if self.reduction.grouped is not None:
+            table.append({"what": "groups", "cause": "used", "count": self.reduction.groups})
+        zero = facts.rows - facts.regressor.count
+        if zero:
+            table.append({"what": "rows", "cause": "used for the residual only (x = 0)", "count": zero})
+        return pd.DataFrame(table)
+
+    def outline(self) -> Reduction:
+        """Units that identify what all of them identify."""
+        return self.reduction.outline()
+
+    def runner(self, workers: int | None) -> Runner:
+        """Where the pieces are added up: on their cluster, or here in `workers` threads (by default where it pays).
+
+        Raises OptionError for `workers` below 1.
+        """
+        if workers is not None and (int(workers) != workers or workers < 1):
+            raise OptionError(f"workers={workers!r} must be a whole number of at least 1.")
+        if not isinstance(self.reduction.runner, Serial):
+            return self.reduction.runner
+        count = workers or min(MOST_THREADS, os.cpu_count() or 1)
+        return Threads(count) if count > 1 and len(self.reduction.pieces) > 1 else Serial()
+
+    def rows(self) -> Rows:
+        """What the report needs of rows that are not in memory."""
+        return Rows(count=self.reduction.facts.rows, posterior=self.posterior, augment=_no_augment, draw=_no_draw)
+
+    def posterior(self, params: MixtureParams) -> pd.DataFrame:
+        """Of all effects at once: `posterior_tables` gives them chunk by chunk."""
+        return pd.concat(list(posterior_tables(self.reduction, params)), ignore_index=True)
+
+
+def is_stream(data: Any) -> bool:
+    """Whether `data` is read in chunks: a path, a list, a function or a Dask collection, not a data frame."""
+    if is_dask(data):
+        return True
+    if data is None or isinstance(data, Mapping) or try_frame(data) is not None:
+        return False
+    return isinstance(data, str | PathLike | list | tuple) or callable(data) or hasattr(data, "__next__")
+
+
+def read_stream(
+    y: Any,
+    x: Any,
+    *,
+    group: Any = None,
+    se: Any = None,
+    weights: Any = None,
+    data: Any,
+    on_missing: str | None = None,
+    tick: Tick | None = None,
+) -> EffectStream:
+    """Columns of `data` by name. Rows with missing entries are dropped with a count unless `on_missing` is "error".
+
+    Raises OptionError for columns that are not named, and what `stream_reduction` raises.
+    """
+    given = {"y": y, "x": x, "group": group, "se": se, "weights": weights}
+    for role, value in given.items():
+        if not isinstance(value, str) and (value is not None or role in ("y", "x")):
+            raise OptionError(
+                f"{role} must name a column where data= is read in chunks, not be a {type(value).__name__}. Give the "
+                "name of the column."
+            )
+    columns = Columns(y=y, x=x, group=group, se=se, weights=weights)
+    how: Any = on_missing or "drop"
+    found = stream_reduction(data, columns, on_missing=how, tick=tick)
+    if lost := found.facts.dropped:
+        warnings.warn(
+            f"{lost:,} of {lost + found.facts.rows:,} rows were dropped for missing entries.",
+            RepairWarning,
+            stacklevel=3,
+        )
+    return EffectStream(reduction=found, name=y)
+
+
+def stream_model(rows: EffectStream, *, classes: int, null: bool, residual: float | None) -> RandomEffectMixture:
+    """The model of a stream. Raises NotIdentifiedError and DataError."""
+    check_identified(rows.outline(), classes, null, residual)
+    reduction: Any = rows.reduction if rows.reduction.grouped is None else rows.reduction.grouped
+    pieces: Any = rows.reduction.pieces
+    return RandomEffectMixture(reduction=reduction, classes=classes, null=null, residual=residual, pieces=pieces)
+
+
+def _no_augment(effects: Vector) -> pd.DataFrame:
+    raise NotAvailableError(
+        "The rows of a stream are not held, so there is no table of fitted values. fit.classes has the effects in "
+        "input order: multiply them by x as you read it again."
+    )
+
+
+def _no_draw(params: MixtureParams, rng: np.random.Generator) -> Vector:
+    raise NotAvailableError(
+        "Draws need x of all rows in memory, and this fit read them as a stream. Fit the table itself: "
+        "data=pandas.read_csv(...)."
+    )
