@@ -275,6 +275,6 @@ def _check_values(rows: Rows, names: tuple[str, ...], labels: pd.Index[Any] | No
         if differs.any():
             groups = rows.group[differs]
             raise DataError(
-                f"weights differ within group {labels[groups[0]]!r} ({len(np.unique(groups)):,} such groups): a group "
+                f"weights differ within group '{labels[groups[0]]}' ({len(np.unique(groups)):,} such groups): a group "
                 "has one likelihood and one weight. Give every row of a group the same weight."
             )

@@ -130,8 +130,8 @@ def check_bounded(model: IndependentGroups) -> None:
         raise DataError(f"residual={model.residual:.3g} is out of all proportion to the responses. Check their units.")
     if model.known is None and model.unreached_is_exact:
         raise DataError(
-            "The rows with x = 0 have no residual at all: the likelihood grows without bound as the residual variance "
-            "goes to 0. Pass a known residual=, or check these rows."
+            "What the slopes leave of the groups (and rows with x = 0) has no residual at all: the likelihood grows "
+            "without bound as the residual variance goes to 0. Pass a known residual=, or check these rows."
         )
 
 

@@ -65,7 +65,7 @@ class IndependentGroups:
 
     def log_likelihood_outward(self, internal: float) -> float:
         """Log-likelihood of the data."""
-        return internal + self.reduced.log_jacobian
+        return self.reduced.weight * internal + self.reduced.log_jacobian
 
     def closed(self, params: GroupParams) -> Closed:
         """Fixed effects and derivatives at a point."""

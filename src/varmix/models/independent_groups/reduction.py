@@ -41,13 +41,14 @@ class Rows:
 class Reduced:
     """Pieces in internal units. `outward` (K + 1,) are the factors from internal variances to those of the data.
 
-    Fixed effects of the data are `response * (offset + basis w)` with w internal; `log_jacobian` is what to add to an
-    internal log-likelihood.
+    Fixed effects of the data are `response * (offset + basis w)` with w internal; their log-likelihood is `weight`
+    times the internal one, plus `log_jacobian`.
     """
 
     pieces: tuple[Piece, ...]
     outward: Vector
     response: float
+    weight: float
     offset: Vector
     basis: Matrix
     log_jacobian: float
@@ -69,17 +70,21 @@ class Reduced:
 def reduce_rows(rows: Rows) -> Reduced:
     """Scale by powers of two, fit W by weighted least squares, orthogonalise, and sort coordinates into pieces."""
     response, regressors = power_of_two(rows.y), np.array([power_of_two(column) for column in rows.X.T])
+    # The optimum and its certificate must not depend on the size of the weights.
+    weight = 0.5 * power_of_two(rows.weight)
+    scaled = rows.weight / weight
     y, X = rows.y / response, np.ascontiguousarray(rows.X.T) / regressors[:, None]
-    left, W, offset, basis = _without_fixed(y, rows.W, rows.weight)
+    left, W, offset, basis = _without_fixed(y, rows.W, scaled)
     # y is replaced by what a first fit leaves, W by an orthonormal basis of its span: no later sum cancels.
     exact = bool(np.abs(left).max() <= EXACT * np.abs(y).max())
     Y = np.vstack([W.T, left])
     with np.errstate(over="ignore", under="ignore"):
         outward = np.append((response / regressors) ** 2, response**2)
     return Reduced(
-        pieces=_pieces(X, Y, rows),
+        pieces=_pieces(X, Y, scaled, rows.group),
         outward=outward,
         response=response,
+        weight=weight,
         offset=offset,
         basis=basis,
         log_jacobian=-float(rows.weight.sum()) * math.log(response),
@@ -109,22 +114,22 @@ def _without_fixed(y: Vector, W: Matrix, weight: Vector) -> tuple[Vector, Matrix
     return y - (W / scale) @ b, (W / scale) @ basis, b / scale, basis / scale[:, None]
 
 
-def _pieces(X: Matrix, Y: Matrix, rows: Rows) -> tuple[Piece, ...]:
+def _pieces(X: Matrix, Y: Matrix, weight: Vector, group: Index | None) -> tuple[Piece, ...]:
     slopes = len(X)
-    if rows.group is None:
-        squares, responses, weight = X * X, Y, rows.weight
+    if group is None:
+        squares, responses = X * X, Y
         without = ~(X != 0.0).any(axis=0)
         rest = Rest(
             slopes=slopes,
-            rows=float(rows.weight[without].sum()),
-            total=(Y[:, without] * rows.weight[without]) @ Y[:, without].T,
+            rows=float(weight[without].sum()),
+            total=(Y[:, without] * weight[without]) @ Y[:, without].T,
         )
         if without.any():
             squares, responses, weight = squares[:, ~without], responses[:, ~without], weight[~without]
         return (*_scalars(squares, responses, weight), rest)
-    weights = np.zeros(rows.groups)
-    weights[rows.group] = rows.weight
-    whole = orthogonalise(X, Y, rows.group, weights)
+    weights = np.zeros(int(group.max()) + 1)
+    weights[group] = weight
+    whole = orthogonalise(X, Y, group, weights)
     apart = whole.diagonal
     chosen = [np.flatnonzero(apart & whole.real[j]) for j in range(slopes)]
     squares = np.concatenate([whole.triangle[j][:, at] ** 2 for j, at in enumerate(chosen)], axis=1)

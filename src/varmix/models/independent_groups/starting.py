@@ -25,6 +25,7 @@ def evaluate(params: GroupParams, pieces: Sequence[Piece]) -> GroupStats:
 def good_starts(pieces: Sequence[Piece], residual: float | None) -> list[GroupParams]:
     """The maxima of a scan of equal contributions of all slopes, each point at its best scale.
 
+    A maximum at an end of the scan may draw to an edge of the space: the middle is then a start, too.
     `residual` (internal units) is held where it is known; the slopes' variances are then scanned beside it.
     """
     typical = _typical(pieces)
@@ -38,6 +39,8 @@ def good_starts(pieces: Sequence[Piece], residual: float | None) -> list[GroupPa
     heights = np.array([height for height, _ in found])
     padded = np.concatenate([[-np.inf], heights, [-np.inf]])
     top = (padded[1:-1] >= padded[:-2]) & (padded[1:-1] > padded[2:])
+    if top[0] or top[-1]:
+        top[len(found) // 2] = True
     chosen = [params for (height, params), is_top in zip(found, top, strict=True) if is_top and np.isfinite(height)]
     return chosen or [max(found, key=lambda pair: pair[0])[1]]
 

@@ -35,12 +35,12 @@ SURE = 1.0 - 1e-12
 
 
 class Intervals:
-    """Against the maximum `log_likelihood` (internal units) at `params`."""
+    """Against the maximum at `params`, whose internal log-likelihood is `objective`."""
 
-    def __init__(self, model: IndependentGroups, params: GroupParams, log_likelihood: float) -> None:
+    def __init__(self, model: IndependentGroups, params: GroupParams, objective: float) -> None:
         self.model = model
         self.params = params
-        self.log_likelihood = log_likelihood
+        self.log_likelihood = model.log_likelihood_outward(objective)
 
     @cached_property
     def closed(self) -> Closed:
@@ -52,6 +52,7 @@ class Intervals:
         if kind not in ("observed", "expected"):
             raise OptionError(f"information={kind!r} is not known. Use 'observed' or 'expected'.")
         information = self.closed.observed if kind == "observed" else self.closed.expected
+        information = information * self.model.reduced.weight
         return covariance_from_information(information, (self.params.values > 0.0) & ~self.params.held)
 
     @cached_property
@@ -75,7 +76,7 @@ class Intervals:
         """The profile log-likelihood in internal units."""
         step = float(self.errors[component])
         if not (math.isfinite(step) and step > 0.0):
-            step = 1.0 / math.sqrt(float(self.closed.expected[component, component]))
+            step = 1.0 / math.sqrt(self.model.reduced.weight * float(self.closed.expected[component, component]))
         return Profile(
             estimate=float(self.params.values[component]),
             maximum=self.log_likelihood,
@@ -86,7 +87,7 @@ class Intervals:
         )
 
     def restricted(self, values: dict[int, float]) -> tuple[float, GroupParams]:
-        """Maximum (internal units) with these variances held, and where.
+        """Maximum of the log-likelihood with these variances held (internal units), and where.
 
         At s = 0 a group that no slope explains has no density: the maximum is then -inf.
         """
@@ -96,7 +97,7 @@ class Intervals:
         for component, value in values.items():
             start = start.holding(component, value)
         outcome = self.model.climb(start, Climb(tolerance=TOLERANCE))
-        return outcome.objective, outcome.params
+        return self.model.log_likelihood_outward(outcome.objective), outcome.params
 
     def path(self, component: int, points: int, reach: float) -> pd.DataFrame:
         """Profile log-likelihood relative to its maximum on a grid of at least `points` values, in the data's units.

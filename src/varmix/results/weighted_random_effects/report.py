@@ -28,9 +28,13 @@ from varmix.results.weighted_random_effects.saved import state_of
 from varmix.results.weighted_random_effects.steps import progress_table, starts_table
 from varmix.typing import Index, Vector
 
-FEW = 200_000
+FEW = 50_000
 """Rows up to which intervals in tables are by profile: above, they are Wald's inside (a profile is asked for by
 `fit.interval`), where the two agree."""
+
+ROUNDING, LEAST_FALL = 1e-13, 1e-3
+"""Share of a log-likelihood that is rounding; where that is more than this of a fall, no profile can be read (weights
+of 1e15)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -179,7 +183,8 @@ class WeightedRandomEffectsReport(Report):
             return math.nan, math.nan, "none"
         if kind is None:
             inside = self.params.values[component] > 0.0
-            kind = "wald" if inside and len(self.model.rows.y) > FEW else "profile"
+            lost = ROUNDING * abs(self.facts["log_likelihood"]) > LEAST_FALL
+            kind = "wald" if inside and (len(self.model.rows.y) > FEW or lost) else "profile"
         ends = self.intervals.profile if kind == "profile" else self.intervals.wald
         return (*ends(component, level), kind)
 
@@ -189,7 +194,7 @@ class WeightedRandomEffectsReport(Report):
         reduced, df = self.model.reduced, float(self.facts["df_residual"])
         error = np.full(len(self.fixed), np.nan)
         if np.isfinite(self.against.closed.precision).all():
-            spread = reduced.basis @ np.linalg.inv(self.against.closed.precision) @ reduced.basis.T
+            spread = reduced.basis @ np.linalg.inv(self.against.closed.precision * reduced.weight) @ reduced.basis.T
             error = standard_errors(spread) * reduced.response
         statistic, p = wald_test(self.fixed, error, df=df)
         lower, upper = wald_interval(self.fixed, error, level=level, df=df)
