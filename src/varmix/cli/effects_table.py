@@ -84,7 +84,7 @@ def _read_text(path: Path, wanted: Mapping[str, str], numbers: Sequence[str], la
                 **options,
             ).rename(columns=dict(enumerate(names)))
 
-    values = read(numbers, float_precision="round_trip", low_memory=False)
+    values = read(numbers, low_memory=False)
     for name in numbers:
         column = values[name]
         if column.dtype.kind not in "fiu" or np.isinf(column).any():
