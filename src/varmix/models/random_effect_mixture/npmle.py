@@ -22,6 +22,7 @@ from varmix.models.random_effect_mixture.share_profile import (
     summed,
 )
 from varmix.models.random_effect_mixture.shares import GAP_TOLERANCE
+from varmix.models.random_effect_mixture.statistics import HIGHEST_EXPONENT
 from varmix.models.random_effect_mixture.units import Units
 from varmix.typing import Index, Tick, Vector
 
@@ -37,6 +38,9 @@ WORTH = 1e-3
 
 SAMPLE_GAP = 1e-8
 """Gap per unit to which shares are solved on a part of large data."""
+
+UNKNOWN = HIGHEST_EXPONENT - 30.0
+"""Logarithm of a ratio of densities from which it may have been cut."""
 
 FLAT = 1e-9
 """Curvature in log s per unit, below which the data cannot tell the residual variance from what the classes add."""
@@ -234,7 +238,10 @@ def _status(pieces: Sequence[Units], found: ShareProfilePoint, held: bool) -> St
 
 
 def peak_bound(peak: Peak, pieces: Sequence[Units]) -> float:
-    """`sum a log max D`: what any mixture could gain [SLOPE-8]."""
+    """`sum a log max D`: what any mixture could gain; infinite where a ratio of densities is too large to know
+    [SLOPE-8]."""
+    if math.log(max(1.0, peak.value * max(1, sum(len(piece) for piece in pieces)))) > UNKNOWN:
+        return math.inf
     return sum(piece.total for piece in pieces) * math.log(max(1.0, peak.value))
 
 

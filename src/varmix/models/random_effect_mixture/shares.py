@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import nnls
 
 from varmix.errors import DataError, NotFiniteError, OptionError, ShapeError
 from varmix.linalg.threads import one_thread
@@ -38,6 +39,10 @@ SUFFICIENT = 1e-4
 
 HALVINGS = 40
 """A step cut 40 times is a millionth of a millionth of its length: none is left."""
+
+CLOSE = 1e-6
+"""Gap from which steps are taken from an orthogonal factor: the directions that are then left are too flat for the
+digits of a matrix of products, and the classes that are left are few."""
 
 ROUNDING = 4e-16
 """Change of a mean log-likelihood, relative to 1 + |l|, that is none."""
@@ -150,9 +155,13 @@ def _climb(
         if gap <= tolerance or waited >= PATIENCE or len(path) > max_iterations:
             break
         working = np.flatnonzero((shares > 0.0) | (slope > 1.0))
-        # Classes that the data cannot tell apart differ in the total of the shares alone: its square holds that at 1.
-        curved = curvature(densities, working, np.sqrt(part) / mixture) + 1.0
-        step = quadratic_step(shares[working], slope[working] - 1.0, curved)
+        root = np.sqrt(part)
+        if gap > CLOSE and not waited:
+            # Classes that the data cannot tell apart differ in the total of the shares alone: its square holds that.
+            curved = curvature(densities, working, root / mixture) + 1.0
+            step = quadratic_step(shares[working], slope[working] - 1.0, curved)
+        else:
+            step = _careful_step(densities, working, root, mixture, shares[working])
         found = _searched(densities, part, shares, mixture, value, working, step, float(step @ (slope[working] - 1.0)))
         if found is None:
             break
@@ -199,6 +208,20 @@ def _searched(
                 return target, trial, reached
         length *= 0.5
     return None
+
+
+def _careful_step(densities: Densities, classes: Index, root: Vector, mixture: Vector, shares: Vector) -> Vector:
+    """The same step from an orthogonal factor of `root L / f`, whose condition is the root of that of its square.
+
+    With S the rows `root L / f` over a row of ones, `S'S` is the curvature and the step ends at the x >= 0 that brings
+    S x nearest to (2 root, 0).
+    """
+    factor: Matrix = np.zeros((len(classes) + 1,) * 2)
+    factor[0, :-1] = 1.0
+    for units, block in densities.blocks(classes):
+        scaled = np.vstack([block / mixture[units], np.full(block.shape[1], 2.0)]) * root[units]
+        factor = np.asarray(np.linalg.qr(np.vstack([factor, scaled.T]), mode="r"))
+    return np.asarray(nnls(factor[:, :-1], factor[:, -1])[0] - shares)
 
 
 def mixture_density(densities: Densities, shares: Vector) -> Vector:
