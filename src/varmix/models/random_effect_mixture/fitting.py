@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from varmix.iteration import Outcome, Start, Starts, from_every_start
-from varmix.models.random_effect_mixture.climb import Climb
+from varmix.models.random_effect_mixture.climb import SEATED_SHARE, Climb
+from varmix.models.random_effect_mixture.directional import directional_peak
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.starting import moment_start, random_start
@@ -22,12 +23,15 @@ SCREENED = 40_000
 PART = 10_000
 """Units of that part; its optimum is within a few standard errors of that of the data, times sqrt(n / 10,000)."""
 
+GROWING = 50
+"""Steps between two classes of a growing mixture: it need not be at its optimum when the next is added."""
+
 SAME_END = 1e-6
 """Two ends of the screening closer than this, relative to 1 + |l|, go on as one."""
 
 
 def default_starts(model: RandomEffectMixture, count: int, rng: np.random.Generator) -> list[tuple[str, MixtureParams]]:
-    """Named starts: moments, the merged grid mixture, and random ones."""
+    """Named starts: moments, the merged grid mixture, one grown class by class, and random ones [SLOPE-9]."""
     from varmix.models.random_effect_mixture.atoms import merged
     from varmix.models.random_effect_mixture.npmle import npmle
 
@@ -38,9 +42,28 @@ def default_starts(model: RandomEffectMixture, count: int, rng: np.random.Genera
         mixing = npmle(part, residual=known, points=20)
         variances, shares = merged(mixing, model.classes, model.null)
         named.append(("npmle", MixtureParams.free(variances, mixing.residual, shares)))
+    if count > 2 and model.classes > 1:
+        named.append(("grown", grown_start(model, part)))
     while len(named) < count:
         named.append(("random", random_start(part, model.classes, model.null, known, rng)))
     return [(name, model.point(start)) for name, start in named[:count]]
+
+
+def grown_start(model: RandomEffectMixture, part: Sequence[Units]) -> MixtureParams:
+    """The best single class, to which classes are added where the directional derivative is largest, one at a time."""
+    single = moment_start(part, 1, model.null, model.inner_residual)
+    params = model.with_classes(1).point(single)
+    climb = Climb(max_iterations=GROWING)
+    for classes in range(2, model.classes + 1):
+        params = climb.run(part, params).params
+        added = directional_peak(params, part).variance
+        grown = MixtureParams.free(
+            np.append(params.variances, added),
+            params.residual,
+            np.append((1.0 - SEATED_SHARE) * params.shares, SEATED_SHARE),
+        )
+        params = model.with_classes(classes).point(grown)
+    return params
 
 
 def screening_part(model: RandomEffectMixture, rng: np.random.Generator) -> tuple[Units, ...]:
