@@ -31,8 +31,8 @@ from varmix.results.random_effect_mixture.rows import Rows
 from varmix.typing import Tick, Vector
 
 STARTS = 10
-"""Starts unless told: moments, the merged grid mixture, one grown class by class, and seven random ones; all together take less than a second up
-to a hundred thousand effects."""
+"""Starts unless told: moments, the merged grid mixture, one grown class by class, and seven random ones; all together
+take less than a second up to a hundred thousand effects."""
 
 THREADED = 200_000
 """Effects from which an evaluation is shared among threads: below, handing it out costs more than it saves."""
