@@ -203,6 +203,12 @@ def test_factors_among_the_covariates_are_coded(fit: vm.Fit) -> None:
     assert coded.predict(table[["z", "side"]].iloc[:5]).shape == (5,)
 
 
+def test_tidy_rows_name_columns_and_hold_the_intervals_asked_for(fit: vm.Fit) -> None:
+    rows = fit.tidy(level=0.9)
+    assert list(rows["term"]) == ["(Intercept)", "z", "var__a", "var__b", "var__Observation"]
+    assert (rows["conf_low"].iloc[2], rows["conf_high"].iloc[2]) == fit.interval("a", level=0.9)
+
+
 def test_starts_are_told_one_by_one() -> None:
     fit = vm.weighted_random_effects(Y, X, group=GROUP, starts=4, rng=5)
     assert len(fit.starts) >= 4
@@ -235,6 +241,7 @@ def test_kernels_that_cannot_be_told_apart_are_named(changes: dict[str, Any], wh
     with pytest.warns(VarmixWarning, match=f"cannot tell {what} apart"):
         fit = vm.weighted_random_effects(**({"y": Y, "group": GROUP} | changes))
     assert fit.status is vm.Status.CONFOUNDED
+    assert fit.facts["steps"] <= 15  # quadratic convergence beside the flat direction
     mixed = fit.components.set_index("term").loc[[name.strip("'") for name in what.split(", ")]]
     assert mixed["lower"].isna().all()
     assert (mixed["interval"] == "none").all()

@@ -58,9 +58,9 @@ def weighted_random_effects(
     or the variances, residual last; `starts` > 1 adds random starts drawn with `rng`. `on_missing` is "error" (arrays)
     or "drop" (the default with `data`).
 
-    Returns a Fit. Raises DataError, ShapeError, NotFiniteError for data that cannot be used, NotIdentifiedError where
-    they say nothing of a variance, OptionError for options that are not known; warns when the certificate is not met or
-    the design cannot tell variances apart.
+    Returns a Fit; its standard errors and intervals take weights as counts of groups. Raises DataError, ShapeError,
+    NotFiniteError for data that cannot be used, NotIdentifiedError where they say nothing of a variance, OptionError
+    for options that are not known; warns when the certificate is not met or the design cannot tell variances apart.
     """
     climb = climb_of(method, options)
     rows = read_group_rows(

@@ -9,7 +9,7 @@ import numpy as np
 from varmix.models.cone import quadratic_step
 from varmix.models.independent_groups.closed import close
 from varmix.models.independent_groups.params import GroupParams
-from varmix.models.independent_groups.scheme import GroupScheme, movable, smallest_eigenvalue
+from varmix.models.independent_groups.scheme import SADDLE, GroupScheme, movable, smallest_eigenvalue
 from varmix.models.independent_groups.statistics import GroupStats
 
 DEFINITE = 1e-10
@@ -35,9 +35,11 @@ class Newton(GroupScheme):
         free = np.flatnonzero(movable(params, closed))
         if not free.size:
             return params
-        inner = closed.observed[np.ix_(free, free)]
-        if not smallest_eigenvalue(inner) > DEFINITE:
-            inner = closed.expected[np.ix_(free, free)]
+        inner, expected = closed.observed[np.ix_(free, free)], closed.expected[np.ix_(free, free)]
+        # Where the design cannot tell variances apart both are flat, and a step leaves that direction alone.
+        least = DEFINITE if smallest_eigenvalue(expected) > DEFINITE else -SADDLE
+        if not smallest_eigenvalue(inner) > least:
+            inner = expected
         values = params.values.copy()
         values[free] += quadratic_step(values[free], closed.score[free], inner)
         return params.moved_to(values)

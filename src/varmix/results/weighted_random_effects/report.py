@@ -21,6 +21,7 @@ from varmix.iteration import Certificate, Outcome, Starts, Status
 from varmix.models.independent_groups.model import IndependentGroups
 from varmix.models.independent_groups.params import GroupParams
 from varmix.models.independent_groups.posterior import posterior_slopes
+from varmix.results import broom
 from varmix.results.report import Facts, Report
 from varmix.results.weighted_random_effects.advice import advice_on
 from varmix.results.weighted_random_effects.intervals import Intervals
@@ -223,6 +224,10 @@ class WeightedRandomEffectsReport(Report):
         table["fitted"], table["resid"] = fitted, rows.y - fitted
         return table
 
+    def tidy(self, level: float) -> pd.DataFrame:
+        """Fixed effects and variances in broom's columns; a slope's variance is that of its column by group."""
+        return broom.tidy_rows(self, level, _slopes_by_group)
+
     def _component(self, name: str) -> int:
         if name not in self.model.components:
             raise OptionError(f"There is no component '{name}'. The fit has: {', '.join(self.model.components)}.")
@@ -240,6 +245,7 @@ class WeightedRandomEffectsReport(Report):
         """`kind` profile, wald or bootstrap (with `replicates` and `rng`), `level`."""
         kind, level = options.pop("kind", None), options.pop("level", LEVEL)
         component = self._component(name)
+        _refuse_proportion(options)
         if self.params.held[component]:
             raise OptionError(f"'{name}' is known in this model, not estimated: it has no interval.")
         if kind == "bootstrap":
@@ -256,8 +262,7 @@ class WeightedRandomEffectsReport(Report):
     def profile(self, name: str, **options: Any) -> pd.DataFrame:
         """Columns `value` and `log_likelihood` relative to the maximum; `points` and `reach` as options."""
         component, points, reach = self._component(name), options.pop("points", 41), options.pop("reach", 1.5)
-        if options.pop("of", "variance") != "variance":
-            raise OptionError("Only variances are profiled here: leave of= out.")
+        _refuse_proportion(options)
         _refuse_options(options)
         if self.params.held[component] or component in self.estimation.mixed:
             raise OptionError(f"'{name}' is known or cannot be told apart in this model: it has no profile.")
@@ -295,6 +300,18 @@ class WeightedRandomEffectsReport(Report):
         """What predictions of a saved fit need."""
         effects = {name: self.effects(name, sd=False) for name in self.model.names}
         return state_of(self.labels.design, self.fixed, self._fitted(), effects)
+
+
+def _slopes_by_group(table: pd.DataFrame) -> tuple[Any, Any]:
+    residual = table["term"] == "residual"
+    return np.where(residual, "Residual", "group"), "var__" + table["term"].where(~residual, "Observation")
+
+
+def _refuse_proportion(options: dict[str, Any]) -> None:
+    if options.pop("of", "variance") != "variance":
+        raise OptionError(
+            "Rows differ in what slopes add to their variance, so there are no proportions: use variances."
+        )
 
 
 def _refuse_options(options: Mapping[str, Any]) -> None:
