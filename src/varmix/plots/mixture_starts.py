@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from varmix.results import Fit
 
 Along = Literal["evaluations", "step"]
-TONES = {"moments": COLOURS[1], "npmle": COLOURS[2], "random": COLOURS[0], "given": COLOURS[3]}
+TONES = {
+    "moments": COLOURS[1],
+    "npmle": COLOURS[2],
+    "grown": COLOURS[5],
+    "random": COLOURS[0],
+    "given": COLOURS[3],
+}
 WIDEST = 1e4
 """Variances that are further from the best end than this factor lie beyond the axis: a poor start can be anywhere."""
 NARROWEST = 3.0
 """Least factor between the best end and an end of the axis."""
-NAMES = {"npmle": "grid, merged"}
+NAMES = {"npmle": "grid, merged", "grown": "class by class"}
 
 
 def plot_starts(fits: Fit | Mapping[str, Fit], *, x: Along = "evaluations", ax: Any = None) -> Figure:
