@@ -14,6 +14,9 @@ SMALLEST_SHARE = 0.02
 APART = 4.0
 """Ratio of the variances of the halves of a class that is split: nearer ones climb apart slowly."""
 
+TELLING = 0.5
+"""Default scale in residual variances: internal units have regressors of order one, and the larger ones tell."""
+
 FIRST_ABOVE = 0.1
 """Variance of a class split off the null class, in residual variances at a typical q."""
 
@@ -22,8 +25,8 @@ def merged(npmle: Npmle, classes: int, null: bool = False, *, scale: float | Non
     """Variances and shares, shape (classes,), ascending: the support in consecutive groups of least loss [SLOPE-9].
 
     The loss of a group is its share-weighted sum of squares of log(v + scale): to second order that is the divergence
-    between normal densities, where `scale` is the residual variance over a typical q (None: a tenth of the mean of v).
-    With `null` the first class has v = 0. Support that is too small is split. Internal units. Raises OptionError where
+    between normal densities, where `scale` is the residual variance over the q of units that tell (None: half of it,
+    for q of order one). With `null` the first class has v = 0. Support that is too small is split. Internal units. Raises OptionError where
     classes < 1.
     """
     if classes < 1:
@@ -32,9 +35,8 @@ def merged(npmle: Npmle, classes: int, null: bool = False, *, scale: float | Non
     variances, shares = npmle.variances[support], npmle.shares[support]
     order = np.argsort(variances, kind="stable")
     variances, shares = variances[order], shares[order]
-    mean = float(shares @ variances)
     if scale is None:
-        scale = 0.1 * mean
+        scale = TELLING * npmle.residual
     if not scale > 0.0:
         above = npmle.variances[npmle.variances > 0.0]
         scale = float(above.min()) if above.size else 1.0
