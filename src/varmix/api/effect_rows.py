@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ from varmix.typing import Index, Mask, Vector
 
 SMALLEST = 1e-150
 """Entries below this share of the largest cannot be squared beside it."""
+
+LARGEST = 2.0**480
+"""Scales of the variances beyond which, or below whose inverse, estimates leave the range of numbers."""
+
+HEAVIEST = 1e100
+"""Likelihood weights above it, or all below its inverse, overflow where they are squared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,8 +52,18 @@ class EffectRows:
         return len(self.y) if self.labels is None else len(self.labels)
 
     def reduced(self) -> Reduction:
-        """Units in internal units."""
-        return reduce_rows(self.y, self.x, group=self.group, errors=self.errors, weights=self.weights)
+        """Units in internal units. Raises DataError where the variances would leave the range of numbers."""
+        reduction = reduce_rows(self.y, self.x, group=self.group, errors=self.errors, weights=self.weights)
+        scales = reduction.scales
+        ratio = math.log2(scales.response) - math.log2(scales.regressor)
+        largest = math.log2(LARGEST)
+        for what, scale in (("Effects y / x", ratio), ("Responses", math.log2(scales.response))):
+            if abs(2.0 * scale) > largest:
+                raise DataError(
+                    f"{what} of size 1e{scale * math.log10(2.0):.0f} have a variance beyond the range of numbers. "
+                    "Rescale y and x, for instance divide each by its largest entry."
+                )
+        return reduction
 
     def sample(self) -> pd.DataFrame:
         """What was used and lost: columns `what`, `cause`, `count`."""
@@ -138,6 +155,8 @@ def _vector(values: Any, role: str) -> Vector:
 
 
 def _cells(values: Any) -> pd.Series[Any]:
+    if getattr(values, "ndim", 1) > 1:
+        raise ShapeError(f"group has shape {values.shape}. Give one label per row.")
     cells = pd.Series(values).reset_index(drop=True)
     return cells.astype(object) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
 
@@ -200,23 +219,26 @@ def _check_values(columns: Mapping[str, Vector], rows: Index) -> None:
                 f"weights must not be negative: {weights.min():.6g} in row {int(rows[weights.argmin()])} (counted "
                 "from 0). Likelihood weights count how often a row stands for itself."
             )
-        if not (weights > 0.0).any():
+        largest = float(weights.max())
+        if not largest > 0.0:
             raise DataError("All weights are 0: no row counts. Give at least one positive weight.")
-    if not columns["y"].any():
-        raise DataError(
-            "Every response y is 0: all variances are estimated 0 and the likelihood has no bound. Check the column."
-        )
+        if not 1.0 / HEAVIEST <= largest <= HEAVIEST:
+            raise DataError(f"The largest of the weights is {largest:.3g}. Rescale them, for instance to a mean of 1.")
     errors = columns.get("se")
+    if not columns["y"].any():
+        unbounded = "" if errors is not None else " and the likelihood has no bound"
+        raise DataError(f"Every response y is 0: all variances are estimated 0{unbounded}. Check the column.")
     for role in ("y", "x"):
         with np.errstate(over="ignore", under="ignore"):
             size = np.abs(columns[role] if errors is None else columns[role] / errors)
         largest = float(size.max())
+        what = role if errors is None else f"{role} / se"
         if not np.isfinite(largest):
-            raise DataError(f"{role} / se overflows in row {int(rows[size.argmax()])}. Bring the columns to one scale.")
+            raise DataError(f"{what} overflows in row {int(rows[size.argmax()])}. Bring the columns to one scale.")
         small = (size > 0.0) & (size < SMALLEST * largest)
         if role == "y" and small.any():
             raise DataError(
-                f"{role} ranges from {float(size[small].min()):.3g} to {largest:.3g} in size: such entries cannot be "
+                f"{what} ranges from {float(size[small].min()):.3g} to {largest:.3g} in size: such entries cannot be "
                 f"squared beside one another (row {int(rows[size.argmax()])}, counted from 0, holds the largest)."
             )
 
@@ -228,9 +250,9 @@ def _group_weights(weights: Vector | None, group: Index | None, labels: pd.Index
     first[group[::-1]] = weights[::-1]
     differs = weights != first[group]
     if differs.any():
-        label = labels[group[int(differs.argmax())]]
         raise DataError(
-            f"weights differ within group {label!r} ({len(np.unique(group[differs])):,} such groups): a "
-            "group has one likelihood and one weight. Give every row of a group the same weight."
+            f"weights differ within group '{labels[group[int(differs.argmax())]]}' "
+            f"({len(np.unique(group[differs])):,} such groups): a group has one likelihood and one weight. Give every row "
+            "of a group the same weight."
         )
     return first

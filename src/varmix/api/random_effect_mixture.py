@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 
 from varmix.api.effect_rows import EffectRows, read_rows
 from varmix.api.effect_stream import EffectStream, is_stream, read_stream, stream_model
-from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning
+from varmix.errors import ConvergenceWarning, DataError, OptionError, VarmixWarning
 from varmix.iteration import Runner, Serial, Threads
 from varmix.linalg.threads import one_thread
 from varmix.models.random_effect_mixture.climb import SCHEMES, Climb
@@ -39,6 +40,16 @@ THREADED = 200_000
 
 MOST_THREADS = 4
 """More gain little: one evaluation of a million effects is a few ms then."""
+
+FARTHEST = 1e100
+"""Ratio of a known residual variance to the squares of y beyond which products of both leave the range of numbers."""
+
+OPTION_KINDS: dict[str, tuple[Any, str]] = {
+    "accelerate": (str, "'none', 'squarem' or 'anderson'"),
+    "polish": ((bool, np.bool_), "True or False"),
+    "max_iterations": ((int, np.integer), "a whole number of at least 1"),
+    "tolerance": (Real, "a positive number"),
+}
 
 
 def random_effect_mixture(
@@ -88,7 +99,7 @@ def random_effect_mixture(
         rows = read_stream(y, x, group=group, se=se, weights=weights, data=data, on_missing=on_missing)
     else:
         rows = read_rows(y, x, group=group, se=se, weights=weights, data=data, on_missing=on_missing)
-    _check_choices(classes, null, method, options)
+    _check_choices(classes, null, method, workers)
     known = known_residual(residual, se is not None)
     with one_thread():
         model = build_model(rows, classes=classes, null=null, residual=known, workers=workers)
@@ -99,9 +110,17 @@ def random_effect_mixture(
         else:
             runner = rows.runner(workers) if isinstance(rows, EffectStream) else runner_of(model)
             climb = climb_of(method, options, runner)
-            fit = _fit(rows, model, climb, method, starts, np.random.default_rng(rng), tick)
+            fit = _fit(rows, model, climb, method, starts, generator_of(rng), tick)
     _warn(fit)
     return fit
+
+
+def generator_of(rng: np.random.Generator | int | None) -> np.random.Generator:
+    """The generator itself, or one of that seed. Raises OptionError."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"rng={rng!r} is no generator and no seed ({error}). Give for instance rng=1.") from error
 
 
 def known_residual(residual: float | str | None, errors: bool) -> float | None:
@@ -112,7 +131,9 @@ def known_residual(residual: float | str | None, errors: bool) -> float | None:
         if residual != "estimated":
             raise OptionError(f"residual={residual!r} is not known. Use 'estimated' or a positive number.")
         return None
-    if isinstance(residual, bool) or not (math.isfinite(residual) and residual > 0.0):
+    if isinstance(residual, bool) or not isinstance(residual, Real):
+        raise OptionError(f"residual is a {type(residual).__name__}. Give a positive variance, or 'estimated'.")
+    if not (math.isfinite(residual) and residual > 0.0):
         raise OptionError(f"residual={residual!r} must be a positive variance, or 'estimated'.")
     return float(residual)
 
@@ -132,11 +153,15 @@ def build_model(
     check_identified(reduction, classes, null, residual)
     if workers is None:
         workers = min(MOST_THREADS, os.cpu_count() or 1) if len(reduction.units) > THREADED else 1
-    if int(workers) != workers or workers < 1:
-        raise OptionError(f"workers={workers!r} must be a whole number of at least 1.")
-    return RandomEffectMixture(
+    model = RandomEffectMixture(
         reduction=reduction, classes=classes, null=null, residual=residual, pieces=reduction.units.split(workers)
     )
+    inner = model.inner_residual
+    if inner is not None and not 1.0 / FARTHEST <= inner <= FARTHEST:
+        raise DataError(
+            f"residual={residual:.3g} is further from the squares of y than numbers reach. Check the units of both."
+        )
+    return model
 
 
 def runner_of(model: RandomEffectMixture) -> Runner:
@@ -150,6 +175,9 @@ def climb_of(method: str, options: Mapping[str, Any], runner: Runner) -> Climb:
     for name in options:
         if name not in known:
             raise OptionError(f"'{name}' is not an option of method='{method}'. It has: {', '.join(sorted(known))}.")
+        kind, wanted = OPTION_KINDS[name]
+        if not isinstance(options[name], kind) or (isinstance(options[name], bool) and name != "polish"):
+            raise OptionError(f"{name}={options[name]!r} must be {wanted}.")
     return Climb(scheme="newton" if method == "auto" else method, runner=runner, **options)
 
 
@@ -209,7 +237,7 @@ def _given(model: RandomEffectMixture, number: int, item: Any) -> MixtureParams:
         variances, residual, shares = (np.asarray(part, dtype=np.float64) for part in item)
     except (TypeError, ValueError, KeyError) as error:
         raise OptionError(
-            f"Start {number} is not (variances, residual, shares): {error!r}. For two classes give for instance "
+            f"Start {number} is not (variances, residual, shares): {error}. For two classes give for instance "
             "([0.01, 1.0], 0.5, [0.7, 0.3])."
         ) from error
     fine = variances.shape == (count,) and shares.shape == (count,) and residual.size == 1
@@ -255,12 +283,15 @@ def _augment(rows: EffectRows, effects: Vector) -> pd.DataFrame:
     return table.assign(fitted=fitted, resid=rows.y - fitted)
 
 
-def _check_choices(classes: Any, null: Any, method: str, options: Mapping[str, Any]) -> None:
+def _check_choices(classes: Any, null: Any, method: str, workers: Any) -> None:
     whole = isinstance(classes, (int, np.integer)) and not isinstance(classes, bool)
     if not whole or classes < 1:
         raise OptionError(f"classes={classes!r} must be a whole number of at least 1.")
     if not isinstance(null, (bool, np.bool_)):
         raise OptionError(f"null={null!r} must be True (the first class has variance 0) or False.")
+    counts = isinstance(workers, (int, np.integer)) and not isinstance(workers, bool)
+    if workers is not None and not (counts and workers >= 1):
+        raise OptionError(f"workers={workers!r} must be a whole number of at least 1.")
     if method not in ("auto", "npmle", *SCHEMES):
         raise OptionError(f"method={method!r} is not known. Use 'auto', 'npmle' or one of {', '.join(SCHEMES)}.")
 
