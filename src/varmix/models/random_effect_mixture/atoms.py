@@ -26,8 +26,8 @@ def merged(npmle: Npmle, classes: int, null: bool = False, *, scale: float | Non
 
     The loss of a group is its share-weighted sum of squares of log(v + scale): to second order that is the divergence
     between normal densities, where `scale` is the residual variance over the q of units that tell (None: half of it,
-    for q of order one). With `null` the first class has v = 0. Support that is too small is split. Internal units. Raises OptionError where
-    classes < 1.
+    for q of order one). With `null` the first class has v = 0. Support that is too small is split. Internal units.
+    Raises OptionError where classes < 1.
     """
     if classes < 1:
         raise OptionError(f"classes={classes}: give at least 1.")

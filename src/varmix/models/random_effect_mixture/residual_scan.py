@@ -16,25 +16,25 @@ from varmix.typing import Tick, Vector
 SCAN_UNITS = 2_000
 """Units of the sample on which the residual variance is scanned for local maxima."""
 
-SCAN_POINTS = 24
-"""Residual variances scanned, from `SCAN_DEPTH` of the largest possible one upwards: one and a half per octave."""
+SCAN_POINTS = 14
+"""Residual variances scanned, from `SCAN_DEPTH` of the largest possible one upwards: one and a third per octave."""
 
-SCAN_DEPTH, SCAN_DEEPER = 1e-4, 1e-12
+SCAN_DEPTH, SCAN_DEEPER = 1e-3, 1e-12
 """Residual variances, as a share of the largest possible one, where the scan ends, and where it ends if the likelihood
 still rises there."""
 
 LEVEL = 1e-6
 """Share of the largest residual variance below which the likelihood is level as a rule: 0 is tried as well."""
 
-SCAN_GRID = 40
+SCAN_GRID = 30
 """Points of the scan's grids: it has to find a maximum, not to place it."""
 
-SCAN_GAP = 1e-6
+SCAN_GAP = 1e-5
 """Gap per unit to which shares are solved during the scan."""
 
-PROMINENCE = 0.05
+PROMINENCE = 0.1
 """Log-likelihood of the sample by which the scan has to fall between two local maxima: grids that change with the
-residual variance make waves of a tenth of that."""
+residual variance make waves of a fifth of that."""
 
 SUMMITS = 2
 """Local maxima of the scan that are climbed with all units."""
@@ -57,7 +57,7 @@ def summits(pieces: Sequence[Units], grid: Vector | None, tick: Tick | None) -> 
     values = _scanned(sample, residuals, grid, tick)
     noise = 1e-9 * (1.0 + abs(float(values.max())))
     if values[-1] >= values.max() - noise and values[-1] > values[-2]:
-        deeper = highest * np.geomspace(SCAN_DEPTH, SCAN_DEEPER, SCAN_POINTS)[1:]
+        deeper = highest * np.geomspace(SCAN_DEPTH, SCAN_DEEPER, 2 * SCAN_POINTS)[1:]
         residuals = np.concatenate([residuals, deeper])
         values = np.concatenate([values, _scanned(sample, deeper, grid, tick)])
         deepest = int(np.argmax(values))
