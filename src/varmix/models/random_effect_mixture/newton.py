@@ -44,10 +44,10 @@ class Newton(MixtureScheme):
     def update(self, params: MixtureParams, stats: MixtureStats, /) -> MixtureParams:
         """The step of the observed information where it is that of a maximum, else of a matrix that points upwards."""
         reduced = Reduced.at(params)
+        if not (np.isfinite(stats.score).all() and np.isfinite(stats.hessian).all()):
+            return params
         gradient = reduced.pull(stats.score)
         information = -reduced.pull_square(stats.hessian)
-        if not (np.isfinite(gradient).all() and np.isfinite(information).all()):
-            return params
         outer = reduced.pull_square(stats.outer)
         telling = outer.diagonal() > SILENT * stats.outer.diagonal()[reduced.moving]
         free = np.flatnonzero(reduced.free(gradient) & telling)

@@ -89,9 +89,9 @@ class MixtureScheme:
         reduced = Reduced.at(params)
         boundary = tuple(int(k) for k in np.flatnonzero((params.vector() == 0.0) & ~params.held))
         away = Certificate(projected_gradient=math.inf, newton_decrement=math.inf, on_boundary=boundary)
-        gradient, information = reduced.pull(stats.score), -reduced.pull_square(stats.hessian)
-        if not (np.isfinite(gradient).all() and np.isfinite(information).all()):
+        if not (np.isfinite(stats.score).all() and np.isfinite(stats.hessian).all()):
             return away
+        gradient, information = reduced.pull(stats.score), -reduced.pull_square(stats.hessian)
         free = np.flatnonzero(reduced.free(gradient))
         inner = information[np.ix_(free, free)]
         if smallest_eigenvalue(inner) < -SADDLE:
