@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from varmix.errors import DataError, NotAvailableError, NotIdentifiedError, Opti
 from varmix.models.random_effect_mixture.stream import Columns, stream_reduction
 from varmix.models.random_effect_mixture.stream import pieces as stream_pieces
 from varmix.models.random_effect_mixture.stream.posterior import posterior_tables
-from varmix.results import Fit
+from varmix.results import Fit, load
 
 # Held rows are reduced to the same digits; merged groups are added in another order.
 CLOSE = 1e-8
@@ -163,18 +164,27 @@ def test_more_classes_than_effects_are_refused_and_few_values_of_x_are_not() -> 
     assert fit(data=chunks_of(table)).log_likelihood == pytest.approx(fit(data=table).log_likelihood, rel=1e-10)
 
 
-def test_what_needs_all_rows_in_memory_says_so() -> None:
+def test_new_responses_for_refits_need_rows_in_memory_or_groups() -> None:
     fit = random_effect_mixture("y", "x", data=chunks_of(simulated()), starts=1)
-    for ask in (
-        lambda: fit.interval("pi_1", kind="bootstrap", replicates=2, rng=1),
-        lambda: fit.simulate(np.random.default_rng(1)),
-        lambda: fit.table("augment"),
-    ):
-        with pytest.raises(NotAvailableError, match="stream"):
-            ask()
+    with pytest.raises(NotAvailableError, match="stream"):
+        fit.interval("pi_1", kind="bootstrap", replicates=2, rng=1)
     grouped = random_effect_mixture("y", "x", group="gene", data=chunks_of(simulated()), starts=1)
     lower, upper = grouped.interval("pi_1", kind="bootstrap", replicates=5, rng=1)
     assert 0.0 <= lower <= upper <= 1.0
+
+
+@pytest.mark.parametrize("columns", [{}, {"se": "se", "group": "gene"}], ids=["rows", "groups"])
+def test_fitted_values_and_draws_are_those_of_the_frame(columns: dict[str, str]) -> None:
+    table = simulated()
+    table.loc[[5, 700], "x"] = np.nan
+    with pytest.warns(RepairWarning):
+        found, expected = (
+            random_effect_mixture("y", "x", **columns, data=data, starts=1) for data in (chunks_of(table), table)
+        )
+    tables = (fit.table("augment") for fit in (found, expected))
+    pd.testing.assert_frame_equal(*tables, rtol=1e-6, atol=CLOSE, check_dtype=False)
+    draws = [fit.simulate(np.random.default_rng(4)) for fit in (found, expected)]
+    np.testing.assert_allclose(draws[0], draws[1], rtol=1e-6, atol=CLOSE)
 
 
 def test_columns_of_chunks_are_named_not_given() -> None:
@@ -183,3 +193,12 @@ def test_columns_of_chunks_are_named_not_given() -> None:
         random_effect_mixture("y", table["x"], data=chunks_of(table))
     with pytest.raises(OptionError, match="read only once"):
         random_effect_mixture("y", "x", data=iter(chunks_of(table)))
+
+
+@pytest.mark.parametrize("make", [as_list, as_files])
+def test_a_fit_in_chunks_is_pickled_and_saved_like_any_other(make: Any, tmp_path: Path) -> None:
+    fit = random_effect_mixture("y", "x", data=make(simulated(), tmp_path), starts=1)
+    again = pickle.loads(pickle.dumps(fit))
+    pd.testing.assert_frame_equal(again.classes, fit.classes)
+    fit.save(tmp_path / "fit.json")
+    pd.testing.assert_frame_equal(load(tmp_path / "fit.json").shares, fit.shares)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import NotAvailableError, OptionError, RepairWarning
+from varmix.errors import OptionError, RepairWarning
 from varmix.formula.frame import try_frame
 from varmix.iteration import Runner, Serial, Threads
+from varmix.models.random_effect_mixture.drawing import draw_rows
 from varmix.models.random_effect_mixture.identification import check_identified
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.params import MixtureParams
@@ -66,8 +67,37 @@ class EffectStream:
         return Threads(count) if count > 1 and len(self.reduction.pieces) > 1 else Serial()
 
     def rows(self) -> Rows:
-        """What the report needs of rows that are not in memory."""
-        return Rows(count=self.reduction.facts.rows, posterior=self.posterior, augment=_no_augment, draw=_no_draw)
+        """What the report needs of rows that are not in memory: read again when asked for."""
+        return Rows(count=self.reduction.facts.rows, posterior=self.posterior, augment=self.augment, draw=self.draw)
+
+    def augment(self, effects: Vector) -> pd.DataFrame:
+        """One row per row: `row`, `y`, `x`, `group` where there are any, `fitted`, `resid`. Reads the source again."""
+        given = self._again()
+        table, labels = pd.DataFrame({name: given[name] for name in ("row", "y", "x")}), self.reduction.labels
+        group = given.get("group")
+        fitted = (effects if group is None else effects[group]) * given["x"]
+        if group is not None and labels is not None:
+            table["group"] = labels[group]
+        return table.assign(fitted=fitted, resid=given["y"] - fitted)
+
+    def draw(self, params: MixtureParams, rng: np.random.Generator) -> Vector:
+        """Responses drawn at a point in internal units, shape (n,). Reads the source again."""
+        given = self._again()
+        point = self.reduction.outward(params)
+        return draw_rows(point, given["x"], rng, group=given.get("group"), errors=given.get("se"))
+
+    def _again(self) -> dict[str, Any]:
+        """Numbers of the rows used, y, x, standard errors and groups as given, of all rows."""
+        parts: dict[str, list[Any]] = {}
+        for _, found, place in self.reduction.reader.chunks():
+            columns = {"row": np.flatnonzero(found.kept) + (place.first or 0), "y": found.y, "x": found.x}
+            if found.errors is not None:
+                columns["se"] = found.errors
+            if self.reduction.labels is not None:
+                columns["group"] = self.reduction.labels.get_indexer(pd.Index(found.rows.group))
+            for name, values in columns.items():
+                parts.setdefault(name, []).append(np.array(values))
+        return {name: np.concatenate(values) for name, values in parts.items()}
 
     def posterior(self, params: MixtureParams) -> pd.DataFrame:
         """Of all effects at once: `posterior_tables` gives them chunk by chunk."""
@@ -123,17 +153,3 @@ def stream_model(rows: EffectStream, *, classes: int, null: bool, residual: floa
     reduction: Any = rows.reduction if rows.reduction.grouped is None else rows.reduction.grouped
     pieces: Any = rows.reduction.pieces
     return RandomEffectMixture(reduction=reduction, classes=classes, null=null, residual=residual, pieces=pieces)
-
-
-def _no_augment(effects: Vector) -> pd.DataFrame:
-    raise NotAvailableError(
-        "The rows of a stream are not held, so there is no table of fitted values. fit.classes has the effects in "
-        "input order: multiply them by x as you read it again."
-    )
-
-
-def _no_draw(params: MixtureParams, rng: np.random.Generator) -> Vector:
-    raise NotAvailableError(
-        "Draws need x of all rows in memory, and this fit read them as a stream. Fit the table itself: "
-        "data=pandas.read_csv(...)."
-    )

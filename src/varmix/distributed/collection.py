@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -50,7 +51,7 @@ def collection_reduction(
     runner = DaskRunner(client)
     tasks = [delayed(partial(_scan, columns, on_missing, number), pure=False)(p) for number, p in enumerate(partitions)]
     scan: _Scan = runner.compute(tree_sum(tasks))
-    reader = Reader(source=_source(partitions, client), columns=columns, on_missing=on_missing)
+    reader = Reader(source=_Partitions(tuple(partitions), runner), columns=columns, on_missing=on_missing)
     if scan.records is not None:
         return grouped_reduction(reader, scan.facts, scan.records)
     check_facts(scan.facts)
@@ -98,11 +99,12 @@ def _place(number: int) -> Place:
     return Place(chunk=number, first=0 if number == 0 else None)
 
 
-def _source(partitions: Sequence[Any], client: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Partitions:
     """The partitions one after the other, here: for what is written row by row."""
 
-    def chunks(names: Sequence[str]) -> Iterator[Any]:
-        runner = DaskRunner(client)
-        return (runner.compute(partition[list(names)]) for partition in partitions)
+    partitions: tuple[Any, ...]
+    runner: DaskRunner
 
-    return chunks
+    def __call__(self, names: Sequence[str]) -> Iterator[Any]:
+        return (self.runner.compute(partition[list(names)]) for partition in self.partitions)

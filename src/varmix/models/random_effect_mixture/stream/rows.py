@@ -74,9 +74,13 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CheckedChunk:
-    """The rows of a chunk; the weighted sum of the logarithms of their errors; which rows of the chunk they are."""
+    """The rows of a chunk, and as they were given; the weighted sum of the logarithms of their errors; which rows of
+    the chunk they are."""
 
     rows: Rows
+    y: Vector
+    x: Vector
+    errors: Vector | None
     log_errors: float
     kept: Mask
 
@@ -118,7 +122,7 @@ def checked(chunk: Any, columns: Columns, place: Place, *, on_missing: OnMissing
     weight = None if columns.weights is None else values[columns.weights]
     if weight is not None:
         _refuse(weight < 0.0, weight, f"Weight column '{columns.weights}' is negative", kept, place)
-    log_errors = 0.0
+    given, errors, log_errors = (y, x), None, 0.0
     if columns.se is not None:
         errors = values[columns.se]
         _refuse(errors <= 0.0, errors, f"Standard errors '{columns.se}' must be positive:", kept, place)
@@ -127,7 +131,8 @@ def checked(chunk: Any, columns: Columns, place: Place, *, on_missing: OnMissing
         with np.errstate(over="ignore"):
             y, x = y / errors, x / errors
         _refuse(~(np.isfinite(y) & np.isfinite(x)), errors, "y or x over its standard error overflows", kept, place)
-    return CheckedChunk(rows=Rows(y=y, x=x, weight=weight, group=labels), log_errors=log_errors, kept=kept)
+    rows = Rows(y=y, x=x, weight=weight, group=labels)
+    return CheckedChunk(rows=rows, y=given[0], x=given[1], errors=errors, log_errors=log_errors, kept=kept)
 
 
 def regular(chunks: Iterable[Rows], size: int) -> Iterator[Rows]:

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -41,44 +42,67 @@ def open_source(source: Any, *, text: Sequence[str] = (), rows: int = CHUNK_ROWS
     if isinstance(source, str | PathLike):
         return _files([source], text, rows)
     if isinstance(source, Mapping) or try_frame(source) is not None:
-        return lambda names: iter((source,))
+        return _Frames((source,))
     if hasattr(source, "__next__"):
         raise OptionError(
             f"The source is a {type(source).__name__}, which can be read only once, and a fit reads its data again for "
             "the posterior. Pass a function that makes a new one: source=lambda: make_chunks()."
         )
     if callable(source):
-        return lambda names: _called(source)
+        return _Function(source)
     if isinstance(source, Iterable):
         chunks = source if isinstance(source, list | tuple) else None
         if chunks and all(isinstance(item, str | PathLike) for item in chunks):
             return _files(chunks, text, rows)
-        return lambda names: iter(source)
+        return _Frames(source)
     raise OptionError(
         f"A source of type {type(source).__name__} is not known. Pass data frames, a function that returns an iterator "
         "of them, or paths of text or Parquet files."
     )
 
 
-def _called(make: Callable[[], Any]) -> Iterator[Any]:
-    chunks = make()
-    if try_frame(chunks) is not None or not isinstance(chunks, Iterable):
-        raise OptionError(
-            f"The source is a function that returned a {type(chunks).__name__}; it must return an iterator of data "
-            "frames, for instance by yielding them."
-        )
-    return iter(chunks)
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """Frames in memory."""
+
+    chunks: Iterable[Any]
+
+    def __call__(self, names: Sequence[str]) -> Iterator[Any]:
+        return iter(self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """What makes an iterator of frames each time."""
+
+    make: Callable[[], Any]
+
+    def __call__(self, names: Sequence[str]) -> Iterator[Any]:
+        chunks = self.make()
+        if try_frame(chunks) is not None or not isinstance(chunks, Iterable):
+            raise OptionError(
+                f"The source is a function that returned a {type(chunks).__name__}; it must return an iterator of data "
+                "frames, for instance by yielding them."
+            )
+        return iter(chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Tables in files, one after the other."""
+
+    files: tuple[Path, ...]
+    text: tuple[str, ...]
+    rows: int
+
+    def __call__(self, names: Sequence[str]) -> Iterator[Any]:
+        for file in self.files:
+            parquet = file.suffix.lower() in PARQUET
+            yield from _parquet(file, names, self.rows) if parquet else _text(file, names, self.text, self.rows)
 
 
 def _files(paths: Iterable[str | PathLike[str]], text: Sequence[str], rows: int) -> Source:
-    files = [file for path in paths for file in _listed(Path(path))]
-
-    def chunks(names: Sequence[str]) -> Iterator[Any]:
-        for file in files:
-            parquet = file.suffix.lower() in PARQUET
-            yield from _parquet(file, names, rows) if parquet else _text(file, names, text, rows)
-
-    return chunks
+    return _Files(files=tuple(file for path in paths for file in _listed(Path(path))), text=tuple(text), rows=rows)
 
 
 def _listed(path: Path) -> list[Path]:
