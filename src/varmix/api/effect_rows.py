@@ -20,7 +20,7 @@ from varmix.typing import Index, Mask, Vector
 SMALLEST = 1e-150
 """Entries below this share of the largest cannot be squared beside it."""
 
-LARGEST = 2.0**480
+LARGEST = 2.0**960
 """Scales of the variances beyond which, or below whose inverse, estimates leave the range of numbers."""
 
 HEAVIEST = 1e100
@@ -252,7 +252,7 @@ def _group_weights(weights: Vector | None, group: Index | None, labels: pd.Index
     if differs.any():
         raise DataError(
             f"weights differ within group '{labels[group[int(differs.argmax())]]}' "
-            f"({len(np.unique(group[differs])):,} such groups): a group has one likelihood and one weight. Give every row "
-            "of a group the same weight."
+            f"({len(np.unique(group[differs])):,} such groups): a group has one likelihood and one weight. "
+            "Give every row of a group the same weight."
         )
     return first

@@ -80,9 +80,10 @@ class Estimates:
     @cached_property
     def covariance(self) -> Square:
         """`inner_covariance` in the units of the data."""
-        return np.asarray(self.inner_covariance * np.outer(self.factors, self.factors))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # of data of 1e100, say: errors are numbers
+            return np.asarray(self.inner_covariance * self.factors * self.factors[:, None])
 
     @cached_property
     def standard_errors(self) -> Vector:
         """Of (v, s, pi) in the units of the data, shape (2K + 1,); NaN where held or at 0, inf where confounded."""
-        return standard_errors(self.covariance)
+        return standard_errors(self.inner_covariance) * self.factors
