@@ -121,11 +121,12 @@ def _derivatives(params: MixtureParams, pieces: Sequence[Units], variances: Vect
     )
     size = max(SMALLEST_BLOCK, BLOCK // wide.classes)
     sums, total = np.zeros((orders, more)), 0.0
+    work = np.empty((4 * wide.classes + 1, size))
     for piece in pieces:
         for q, h2, weight in piece.blocks(size):
             part = np.ones(len(q)) if weight is None else weight
             with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-                ratio, inverse, scaled, _ = ratios(wide, q, h2)
+                ratio, inverse, scaled, _ = ratios(wide, q, h2, work[:, : len(q)])
                 ratio, inverse, scaled = ratio[count:], inverse[count:], scaled[count:]
                 sums[0] += ratio @ part
                 if orders > 1:

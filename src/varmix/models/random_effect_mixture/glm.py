@@ -98,9 +98,11 @@ def regression_statistics(anchor: MixtureParams, params: MixtureParams, units: U
         value = -0.5 * (units.rest_rows * (LOG_2PI + math.log(residual)) + units.rest / residual)
         score[count] = 0.5 * (units.rest / residual - units.rest_rows) / residual
         information[count, count] = 0.5 * units.rest_rows / residual**2
-    for q, h2, weight in units.blocks(max(SMALLEST_BLOCK, BLOCK // count)):
+    size = max(SMALLEST_BLOCK, BLOCK // count)
+    work = np.empty((4 * count + 1, min(size, len(units))))
+    for q, h2, weight in units.blocks(size):
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-            responsibility = ratios(anchor, q, h2)[0]
+            responsibility = ratios(anchor, q, h2, work[:, : len(q)])[0]
         responsibility *= anchor.shares[:, None]
         if weight is not None:
             responsibility *= weight

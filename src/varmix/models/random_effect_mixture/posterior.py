@@ -132,12 +132,13 @@ def _classes(params: MixtureParams, seen: Index, q: Vector, xy: Vector) -> Itera
     shown = MixtureParams.free(params.variances[seen], params.residual, params.shares[seen])
     share = shown.shares[:, None]
     size = max(SMALLEST_BLOCK, BLOCK // len(seen))
+    work = np.empty((4 * len(seen) + 1, min(size, len(q))))
     for start in range(0, len(q), size):
         part = slice(start, start + size)
         informed = q[part] > 0.0
         safe = np.where(informed, q[part], 1.0)
         with np.errstate(over="ignore", under="ignore"):
-            ratio = ratios(shown, safe, xy[part] ** 2 / safe)[0]
+            ratio = ratios(shown, safe, xy[part] ** 2 / safe, work[:, : len(safe)])[0]
             probability = ratio * share
         probability /= probability.sum(axis=0)
         yield part, np.where(informed, probability, share)

@@ -74,28 +74,35 @@ def defined(params: MixtureParams, units: Units) -> bool:
     return units.rest_rows == 0.0 and bool((params.variances > 0.0).all())
 
 
-def ratios(params: MixtureParams, q: Vector, h2: Vector) -> tuple[Array, Array, Array, Vector]:
+def ratios(
+    params: MixtureParams, q: Vector, h2: Vector, work: Matrix | None = None
+) -> tuple[Array, Array, Array, Vector]:
     """Class densities over the mixture's, `f_k / f` (K, n); `1 / tau`, `h^2 / tau` (K, n); and `log f` (n,) [SLOPE-2].
 
     The class of largest variance among those with a share has the least negative exponent in every row: taking it out
-    of all of them needs no search for a maximum, and one logarithm a row instead of one per class.
+    of all of them needs no search for a maximum, and one logarithm a row instead of one per class. `work`, shape
+    (4K + 1, n), is written over and holds the answers, where one piece of memory is to serve many blocks.
     """
-    shares, variances = params.shares, params.variances
-    inverse = np.multiply.outer(variances, q)
+    shares, variances, count = params.shares, params.variances, params.classes
+    if work is None:
+        work = np.empty((4 * count + 1, len(q)))
+    density, inverse, scaled = work[:count], work[count : 2 * count], work[2 * count : 3 * count]
+    mixture, spare = work[3 * count], work[3 * count + 1 :]
+    np.multiply.outer(variances, q, out=inverse)
     inverse += params.residual
     np.reciprocal(inverse, out=inverse)
-    scaled = inverse * h2
+    np.multiply(inverse, h2, out=scaled)
     top = int(np.argmax(np.where(shares > 0.0, variances, -1.0)))
-    density = scaled[top] - scaled
+    np.subtract(scaled[top], scaled, out=density)
     density *= 0.5
     if bool((variances[shares == 0.0] > variances[top]).any()):
         np.minimum(density, HIGHEST_EXPONENT, out=density)
     np.exp(density, out=density)
-    density *= np.sqrt(inverse)
-    mixture = shares @ density
+    density *= np.sqrt(inverse, out=spare)
+    np.matmul(shares, density, out=mixture)
     density /= mixture
     log_density = np.log(mixture, out=mixture)
-    log_density -= 0.5 * scaled[top]
+    log_density -= np.multiply(scaled[top], 0.5, out=spare[0])
     return density, inverse, scaled, log_density
 
 
@@ -107,49 +114,46 @@ def summarise(params: MixtureParams, units: Units) -> MixtureStats:
     size = max(SMALLEST_BLOCK, BLOCK // count)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         sums = _rest(params, units)
+        work = np.empty((8 * count + 5, min(size, len(units))))
         for q, h2, weight in units.blocks(size):
-            sums = sums + _block(params, q, h2, weight)
+            sums = sums + _block(params, q, h2, weight, work[:, : len(q)])
     return sums
 
 
-def _block(params: MixtureParams, q: Vector, h2: Vector, weight: Vector | None) -> MixtureStats:
+def _block(params: MixtureParams, q: Vector, h2: Vector, weight: Vector | None, work: Matrix) -> MixtureStats:
+    """Statistics of a block; `work` (8K + 5, n) is memory to write over: fresh memory for every block and product
+    would take several times as long as the arithmetic, in faults of pages."""
     count = params.classes
-    ratio, inverse, scaled, log_density = ratios(params, q, h2)
-    powers = np.empty((len(q), 3))
-    powers[:, 0], powers[:, 1] = 1.0, q
-    np.multiply(q, q, out=powers[:, 2])
-    if weight is None:
-        log_likelihood, total = float(log_density.sum()), float(len(q))
-    else:
-        log_likelihood, total = float(weight @ log_density), float(weight.sum())
-        powers *= weight[:, None]
+    scores, powers = work[: 2 * count + 1], work[-3:]
+    ratio, inverse, scaled, log_density = ratios(params, q, h2, work[count + 1 : 5 * count + 2])
+    sides = work[4 * count + 2 : -3]
+    change, weighted, curved, squared = sides.reshape(4, count, -1)
+    powers[0], powers[1] = 1.0 if weight is None else weight, q
+    np.multiply(q, q, out=powers[2])
+    if weight is not None:
+        powers[1:] *= weight
     share = params.shares[:, None]
 
-    scores = np.empty((2 * count + 1, len(q)))
-    change = scaled - 1.0  # d of [SLOPE-6] is change / (2 tau)
+    np.subtract(scaled, 1.0, out=change)  # d of [SLOPE-6] is change / (2 tau)
     change *= inverse
     change *= 0.5
-    change *= ratio
-    crossed = change @ powers[:, :2]  # sums of f_k/f d and f_k/f q d
-    change *= share
-    np.multiply(change, q, out=scores[:count])
-    np.sum(change, axis=0, out=scores[count])
-    scores[count + 1 :] = ratio
+    change *= ratio  # f_k/f d
+    np.multiply(change, share, out=squared)
+    np.multiply(squared, q, out=scores[:count])
+    np.sum(squared, axis=0, out=scores[count])
     outer = (scores if weight is None else scores * weight) @ scores.T
 
-    responsibility = np.multiply(ratio, share, out=ratio)
-    counts = responsibility @ powers[:, 0]
-    weighted = np.multiply(responsibility, inverse, out=change)
-    trace = weighted @ powers[:, :2]
-    curved = scaled - 6.0
+    np.multiply(ratio, share, out=weighted)
+    weighted *= inverse  # r / tau
+    np.subtract(scaled, 6.0, out=curved)
     curved *= scaled
     curved += 3.0
     curved *= 0.25
     curved *= inverse  # (e + d^2) tau = (t^2 - 6 t + 3) / (4 tau), t = h^2 / tau
     curved *= weighted
-    curvature = curved @ powers
-    weighted *= scaled
-    quad = weighted @ powers
+    np.multiply(weighted, scaled, out=squared)
+    crossed, trace, curvature, quad = (sides @ powers.T).reshape(4, count, 3)
+    inflow = ratio.sum(axis=1) if weight is None else ratio @ weight
 
     hessian = np.zeros((2 * count + 1, 2 * count + 1))
     index = np.arange(count)
@@ -158,19 +162,17 @@ def _block(params: MixtureParams, q: Vector, h2: Vector, weight: Vector | None) 
     hessian[count, count] = curvature[:, 0].sum()
     hessian[index, count + 1 + index] = hessian[count + 1 + index, index] = crossed[:, 1]
     hessian[count, count + 1 :] = hessian[count + 1 :, count] = crossed[:, 0]
+    total = float(len(q)) if weight is None else float(weight.sum())
+    log_likelihood = float(log_density.sum() if weight is None else weight @ log_density)
     score = np.concatenate(
-        [
-            0.5 * (quad[:, 1] - trace[:, 1]),
-            [0.5 * float(quad[:, 0].sum() - trace[:, 0].sum())],
-            scores[count + 1 :].sum(axis=1) if weight is None else scores[count + 1 :] @ weight,
-        ]
+        [0.5 * (quad[:, 1] - trace[:, 1]), [0.5 * float(quad[:, 0].sum() - trace[:, 0].sum())], inflow]
     )
     return MixtureStats(
         log_likelihood=log_likelihood - 0.5 * LOG_2PI * total,
         total=total,
-        counts=counts,
+        counts=params.shares * inflow,
         quad=quad,
-        trace=trace,
+        trace=trace[:, :2],
         score=score,
         hessian=hessian - outer,
         outer=outer,
