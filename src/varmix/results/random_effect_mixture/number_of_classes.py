@@ -114,8 +114,8 @@ def compare_classes(
     if within(other, one):
         return classes_test(other, [at_other], one, [at_one], climb, replicates, rng)
     raise OptionError(
-        f"{described_model(one)} and {described_model(other)} are not one within the other: compare numbers of classes, "
-        "or a null class against none."
+        f"{described_model(one)} and {described_model(other)} are not one within the other: compare numbers of "
+        "classes, or a null class against none."
     )
 
 
@@ -268,8 +268,8 @@ def _same_data(one: RandomEffectMixture, other: RandomEffectMixture) -> None:
         raise OptionError("The two fits are to different data, so that their likelihoods cannot be compared.")
     if one.residual != other.residual:
         raise OptionError(
-            "The residual variance is known in one fit and not, or to be another, in the other: compare fits that differ "
-            "in their classes alone."
+            "The residual variance is known in one fit and not, or to be another, in the other: compare fits "
+            "that differ in their classes alone."
         )
 
 

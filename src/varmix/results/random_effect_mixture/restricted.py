@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from varmix.errors import ConvergenceWarning
-from varmix.iteration import Backtracking, Outcome, Stopping, iterate
+from varmix.iteration import Backtracking, Outcome, Status, Stopping, iterate
+from varmix.iteration.progress import Progress
 from varmix.models.random_effect_mixture.climb import Climb
 from varmix.models.random_effect_mixture.em import EM
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
@@ -30,7 +32,19 @@ MAX_ITERATIONS = 60
 """Newton takes about five; more only towards a tie of two classes, which is then looked at by itself."""
 
 TIED = 0.02
-"""Relative distance of two variances below which the mixture with both made one is tried as well."""
+"""Distance of two variances, relative to the upper one, below which the mixture with both made one is tried as well."""
+
+SMALL = 1e-3
+"""The same relative to the largest variance: near 0 two classes are one whatever their ratio."""
+
+MET = 1e-9
+"""Distance relative to the largest variance at which a climb towards a tie ends: the tie itself is climbed to then."""
+
+BRANCH = 1e-6
+"""A maximum this far above one found before at the same value is on another branch of the profile."""
+
+ROUNDING = 1e-9
+"""Two maxima closer than this are one."""
 
 APART = 0.25
 """Least relative distance between variances at a start."""
@@ -42,6 +56,24 @@ call."""
 SEED = 1
 
 ACCELERATOR = Backtracking(fallback=EM())
+PLAIN = Stopping(tolerance=TOLERANCE, max_iterations=MAX_ITERATIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntilTied:
+    """Ends a climb at its certificate, or where two classes have all but met."""
+
+    classes: int
+    plain: Stopping = PLAIN
+
+    def __call__(self, progress: Progress) -> Status | None:
+        """The verdict on the newest step, or None to go on."""
+        verdict = self.plain(progress)
+        if verdict is not None or self.classes == 1:
+            return verdict
+        vector = progress.last.vector
+        gaps = np.diff(vector[: self.classes])
+        return Status.STALLED if gaps.min() <= MET * vector[: self.classes + 1].max() else None
 
 
 class Restricted:
@@ -67,49 +99,59 @@ class Restricted:
         smaller = self._smaller(coordinate, value)
         if smaller is not None:
             return max(self._climb(start).objective for start in smaller)
-        known = self._known.setdefault(coordinate, [(float(self.params.vector()[coordinate]), self.params, np.nan)])
-        starts = list(self._nearby(coordinate, value))
+        estimate = (float(self.params.vector()[coordinate]), self.params, self.log_likelihood)
+        known = self._known.setdefault(coordinate, [estimate])
+        starts = [self._between(coordinate, value)]
         if thorough:
             starts += [holding(start, coordinate, value) for start in self._elsewhere()]
         best = max((self._climb(start) for start in starts), key=lambda outcome: outcome.objective)
+        place = bisect_left(known, value, key=lambda entry: entry[0])
+        beside = known[max(place - 1, 0) : place + 1]
+        if best.objective < min(entry[2] for entry in beside) - ROUNDING:  # it lost the branch of one of them
+            ends = [self._climb(holding(entry[1], coordinate, value)) for entry in beside]
+            best = max([best, *ends], key=lambda outcome: outcome.objective)
         objective, arrived = best.objective, _reached(best)
         for tied in self._tied(best.params, coordinate, value):
             end = self._climb(tied)
-            if end.objective >= objective:
-                objective, arrived = end.objective, _reached(end)
-        if not arrived:
+            if end.objective >= objective - ROUNDING:
+                objective, arrived = max(end.objective, objective), _reached(end)
+        if not arrived and np.isfinite(objective):
             _tell(best)
-        place = bisect_left(known, value, key=lambda entry: entry[0])
-        if place < len(known) and known[place][0] == value:
-            if not objective <= known[place][2]:
-                known[place] = (value, best.params, objective)
-        else:
-            known.insert(place, (value, best.params, objective))
+        self._remember(coordinate, place, (value, best.params, objective))
         return objective
+
+    def _remember(self, coordinate: int, place: int, found: tuple[float, MixtureParams, float]) -> None:
+        """Keep what was found; where it is on a higher branch than before, what was known of the lower one goes."""
+        known = self._known[coordinate]
+        if place == len(known) or known[place][0] != found[0]:
+            known.insert(place, found)
+        elif found[2] > known[place][2] + BRANCH and known[place][1] is not self.params:
+            known[:] = sorted(
+                [*(entry for entry in known if entry[1] is self.params), found], key=lambda entry: entry[0]
+            )
+        elif found[2] > known[place][2]:
+            known[place] = found
 
     def _climb(self, start: MixtureParams) -> Outcome[Any, Any]:
         return iterate(
             OrderedNewton(),
             start,
             self.model.pieces,
-            stopping=Stopping(tolerance=TOLERANCE, max_iterations=MAX_ITERATIONS),
+            stopping=UntilTied(classes=start.classes),
             accelerator=ACCELERATOR,
             runner=self.climb.runner,
         )
 
-    def _nearby(self, coordinate: int, value: float) -> Iterator[MixtureParams]:
-        """The point between the two nearest known ones, or the nearest."""
+    def _between(self, coordinate: int, value: float) -> MixtureParams:
+        """A start between the two nearest known points, or at the nearest."""
         known = self._known[coordinate]
         place = bisect_left(known, value, key=lambda entry: entry[0])
-        if place < len(known) and known[place][0] == value:
-            yield holding(known[place][1], coordinate, value)
-        elif 0 < place < len(known):
-            (left, below, _), (right, above, _) = known[place - 1], known[place]
-            part = (value - left) / (right - left)
-            between = below.moved_to((1.0 - part) * below.vector() + part * above.vector())
-            yield holding(between, coordinate, value)
-        else:
-            yield holding(known[min(place, len(known) - 1)][1], coordinate, value)
+        inside = 0 < place < len(known) and known[place][0] != value
+        if not inside:
+            return holding(known[min(place, len(known) - 1)][1], coordinate, value)
+        (left, below, _), (right, above, _) = known[place - 1], known[place]
+        part = (value - left) / (right - left)
+        return holding(below.moved_to((1.0 - part) * below.vector() + part * above.vector()), coordinate, value)
 
     def _elsewhere(self) -> Iterator[MixtureParams]:
         """The estimate, moments and random points."""
@@ -123,7 +165,8 @@ class Restricted:
     def _tied(self, params: MixtureParams, coordinate: int, value: float) -> Iterator[MixtureParams]:
         """Mixtures with a class less, where two classes of the maximum nearly coincide."""
         count = params.classes
-        for lower in np.flatnonzero(np.diff(params.variances) <= TIED * params.variances[1:]):
+        close = np.maximum(TIED * params.variances[1:], SMALL * max(params.variances.max(), params.residual))
+        for lower in np.flatnonzero(np.diff(params.variances) <= close):
             merged = merge(params, int(lower))
             share = coordinate - count - 1
             if share not in (lower, lower + 1):
@@ -152,6 +195,9 @@ def holding(params: MixtureParams, coordinate: int, value: float) -> MixturePara
     """The point with `coordinate` held at `value` and the other variances moved aside, strictly ordered."""
     count, base = params.classes, params
     known = base.held.copy()
+    if coordinate == count and value == 0.0:  # a class without a variance has no density then
+        least = np.maximum(base.variances, SMALL * base.variances.max())
+        base = base.moved_to(np.concatenate([least, [base.residual], base.shares]))
     if coordinate < count:
         vector = base.vector()
         lower, upper = vector[:coordinate], vector[coordinate + 1 : count]

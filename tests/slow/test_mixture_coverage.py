@@ -1,0 +1,60 @@
+"""Profile intervals of the share cover it as often as they say, at the truth where EM was given up."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from fitted_mixture import start_of
+from slope_model import SlopeModel
+
+from varmix.errors import ConvergenceWarning
+from varmix.models.random_effect_mixture.climb import Climb
+from varmix.results.random_effect_mixture.estimates import Estimates
+from varmix.results.random_effect_mixture.intervals import Intervals
+
+pytestmark = pytest.mark.slow
+
+DRAWS = 500
+VARIANCES, RESIDUAL, SHARES = np.array([0.001, 1.0]), 0.5, np.array([0.7, 0.3])
+
+
+def draw(rng: np.random.Generator, effects: int, rows: int) -> SlopeModel:
+    """`v = (.001, 1)`, `s = .5`, `pi = (.7, .3)`, x standard normal."""
+    x = rng.standard_normal(effects * rows)
+    group = np.repeat(np.arange(effects), rows)
+    slope = np.sqrt(np.where(rng.random(effects) < SHARES[0], *VARIANCES)) * rng.standard_normal(effects)
+    y = slope[group] * x + np.sqrt(RESIDUAL) * rng.standard_normal(x.size)
+    return SlopeModel(y=y, x=x, group=group if rows > 1 else None)
+
+
+def fitted(data: SlopeModel) -> Intervals:
+    """The best of two starts: moments, and the truth."""
+    model = data.model()
+    truth = model.point_of(VARIANCES, RESIDUAL, SHARES)
+    ends = [Climb().run(model.pieces, start) for start in (start_of(model), truth)]
+    best = max(ends, key=lambda outcome: outcome.objective)
+    assert best.status.arrived
+    return Intervals(Estimates(model, best.params.ordered()), best.objective, Climb())
+
+
+@pytest.mark.parametrize(("effects", "rows"), [(1000, 1), (1000, 5), (1000, 10), (10_000, 1)])
+def test_profile_intervals_of_the_share_cover(
+    effects: int, rows: int, record_property: Callable[[str, object], None]
+) -> None:
+    """93 to 97 % of 500: a true 95 % leaves that band in 3 % of such studies (standard deviation 1 %)."""
+    rng = np.random.default_rng(1)
+    inside = wald = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        for _ in range(DRAWS):
+            found = fitted(draw(rng, effects, rows))
+            lower, upper = found.profile("pi_1")
+            inside += lower <= SHARES[0] <= upper
+            ends = found.wald("pi_1")
+            wald += ends[0] <= SHARES[0] <= ends[1]
+    record_property("profile", inside / DRAWS)
+    record_property("wald", wald / DRAWS)
+    assert 0.93 <= inside / DRAWS <= 0.97
