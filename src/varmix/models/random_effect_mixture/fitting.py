@@ -26,6 +26,9 @@ PART = 10_000
 GROWING = 50
 """Steps between two classes of a growing mixture: it need not be at its optimum when the next is added."""
 
+MIXED = 2_500
+"""Units on which the grid mixture of a start is found: its classes are merged afterwards anyway."""
+
 SAME_END = 1e-6
 """Two ends of the screening closer than this, relative to 1 + |l|, go on as one."""
 
@@ -39,8 +42,10 @@ def default_starts(model: RandomEffectMixture, count: int, rng: np.random.Genera
     known = model.inner_residual
     named = [("moments", moment_start(part, model.classes, model.null, known))]
     if count > 1 and model.classes > 1:
-        mixing = npmle(part, residual=known, points=20)
-        variances, shares = merged(mixing, model.classes, model.null)
+        few = screening_part(model, rng, MIXED) if model.total > 2 * MIXED else part
+        mixing = npmle(few, residual=known, points=20)
+        typical = sum(float(piece.q.sum()) for piece in few) / sum(len(piece) for piece in few)
+        variances, shares = merged(mixing, model.classes, model.null, scale=mixing.residual / typical)
         named.append(("npmle", MixtureParams.free(variances, mixing.residual, shares)))
     if count > 2 and model.classes > 1:
         named.append(("grown", grown_start(model, part)))
@@ -66,9 +71,9 @@ def grown_start(model: RandomEffectMixture, part: Sequence[Units]) -> MixturePar
     return params
 
 
-def screening_part(model: RandomEffectMixture, rng: np.random.Generator) -> tuple[Units, ...]:
+def screening_part(model: RandomEffectMixture, rng: np.random.Generator, size: int = PART) -> tuple[Units, ...]:
     """Every so-manyth unit of all pieces, from a random one on, with the same part of what is left over."""
-    step = max(1, sum(len(piece) for piece in model.pieces) // PART)
+    step = max(1, sum(len(piece) for piece in model.pieces) // size)
     offset = int(rng.integers(step))
     parts = []
     for piece in model.pieces:

@@ -187,7 +187,7 @@ class RandomEffectMixtureReport(Report):
         rows = []
         for k in range(count + 1):
             row = self._row(k, level)
-            values = {"term": "residual" if k == count else f"class_{k + 1}", "name": "variance"}
+            values: dict[str, Any] = {"term": "residual" if k == count else f"class_{k + 1}", "name": "variance"}
             values |= {"estimate": row.pop("estimate"), "sd": math.sqrt(self.outward[k])}
             rows.append(values | row)
         return pd.DataFrame(rows)
