@@ -105,7 +105,29 @@ def checked(chunk: Any, columns: Columns, place: Place, *, on_missing: OnMissing
     (infinity, or a missing entry unless `on_missing` is "drop"), ShapeError (columns of unequal length): with chunk
     and row.
     """
-    frame = _frame(chunk, columns, place)
+    values, labels, kept = _complete(_frame(chunk, columns, place), columns, place, on_missing)
+    y, x = values[columns.y], values[columns.x]
+    weight = None if columns.weights is None else values[columns.weights]
+    if weight is not None:
+        _refuse(weight < 0.0, weight, f"Weight column '{columns.weights}' is negative", kept, place)
+    if columns.se is None:
+        rows = Rows(y=y, x=x, weight=weight, group=labels)
+        return CheckedChunk(rows=rows, y=y, x=x, errors=None, log_errors=0.0, kept=kept)
+    errors = values[columns.se]
+    _refuse(errors <= 0.0, errors, f"Standard errors '{columns.se}' must be positive:", kept, place)
+    with np.errstate(over="ignore"):
+        rows = Rows(y=y / errors, x=x / errors, weight=weight, group=labels)
+    overflown = ~(np.isfinite(rows.y) & np.isfinite(rows.x))
+    _refuse(overflown, errors, "y or x over its standard error overflows", kept, place)
+    logs = np.log(errors)
+    log_errors = float(logs.sum() if weight is None else weight @ logs)
+    return CheckedChunk(rows=rows, y=y, x=x, errors=errors, log_errors=log_errors, kept=kept)
+
+
+def _complete(
+    frame: nw.DataFrame[Any], columns: Columns, place: Place, on_missing: OnMissing
+) -> tuple[dict[str, Vector], NDArray[Any] | None, Mask]:
+    """Columns of numbers and labels of the complete rows, and which these are."""
     values = {name: _numbers(frame[name], name, place) for name in columns.wanted if name != columns.group}
     missing = {name: np.isnan(column) for name, column in values.items()}
     labels = None
@@ -113,26 +135,11 @@ def checked(chunk: Any, columns: Columns, place: Place, *, on_missing: OnMissing
         labels = frame[columns.group].to_numpy()
         missing[columns.group] = np.asarray(pd.isna(labels), dtype=np.bool_)
     kept = ~np.logical_or.reduce(list(missing.values()))
-    if not kept.all():
-        if on_missing == "error":
-            _refuse_missing(missing, place)
-        values = {name: column[kept] for name, column in values.items()}
-        labels = None if labels is None else labels[kept]
-    y, x = values[columns.y], values[columns.x]
-    weight = None if columns.weights is None else values[columns.weights]
-    if weight is not None:
-        _refuse(weight < 0.0, weight, f"Weight column '{columns.weights}' is negative", kept, place)
-    given, errors, log_errors = (y, x), None, 0.0
-    if columns.se is not None:
-        errors = values[columns.se]
-        _refuse(errors <= 0.0, errors, f"Standard errors '{columns.se}' must be positive:", kept, place)
-        logs = np.log(errors)
-        log_errors = float(logs.sum() if weight is None else weight @ logs)
-        with np.errstate(over="ignore"):
-            y, x = y / errors, x / errors
-        _refuse(~(np.isfinite(y) & np.isfinite(x)), errors, "y or x over its standard error overflows", kept, place)
-    rows = Rows(y=y, x=x, weight=weight, group=labels)
-    return CheckedChunk(rows=rows, y=given[0], x=given[1], errors=errors, log_errors=log_errors, kept=kept)
+    if kept.all():
+        return values, labels, kept
+    if on_missing == "error":
+        _refuse_missing(missing, place)
+    return {name: column[kept] for name, column in values.items()}, None if labels is None else labels[kept], kept
 
 
 def regular(chunks: Iterable[Rows], size: int) -> Iterator[Rows]:
