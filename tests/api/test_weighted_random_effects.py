@@ -303,6 +303,15 @@ def test_groups_that_slopes_explain_exactly_are_refused() -> None:
     assert vm.weighted_random_effects(y, X, group=GROUP, residual=0.1).status.arrived
 
 
+@pytest.mark.parametrize("method", ["newton", "mm", "em", "pxem"])
+def test_a_likelihood_without_a_maximum_is_told_and_gives_no_interval(method: str) -> None:
+    x = np.where(np.arange(ROWS) < 80, 0.0, X[:, 0])
+    y = np.where(x == 0.0, 3.0, 3.0 + x * np.random.default_rng(4).standard_normal(ROWS))
+    with pytest.warns(vm.errors.ConvergenceWarning, match="UNBOUNDED"):
+        fit = vm.weighted_random_effects(y, x, covariates=Z, intercept=True, method=method)
+    assert fit.components["lower"].isna().all()
+
+
 def test_what_a_fit_does_not_have_is_said(fit: vm.Fit) -> None:
     alone = vm.weighted_random_effects(Y, X, group=GROUP)
     for call in (lambda: alone.coefficients, lambda: alone.predict(Z), lambda: alone.classes):

@@ -66,8 +66,8 @@ class Climb:
 def _diagnosed(outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
     """Tell a likelihood without a maximum from a fit that got stuck. Internal units: responses are of order one."""
     residual = float(outcome.params.values[-1])
-    if outcome.params.held[-1] or not residual > 0.0:
+    if outcome.params.held[-1]:
         return outcome
-    if residual < EXPLAINED or (residual < VANISHING and not outcome.status.arrived):
+    if 0.0 < residual < EXPLAINED or (residual < VANISHING and not outcome.status.arrived):
         return replace(outcome, status=Status.UNBOUNDED)
     return outcome

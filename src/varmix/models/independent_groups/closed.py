@@ -10,6 +10,10 @@ import numpy as np
 from varmix.models.independent_groups.statistics import LOG_2PI, GroupStats
 from varmix.typing import Square, Vector
 
+CANCELLED = 1e-9
+"""Share of `y'V^-1 y` below which what the fixed effects leave of it is rounding: the point then counts as undefined.
+Only a likelihood that grows without bound leads there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Closed:
@@ -48,6 +52,8 @@ def close(values: Vector, stats: GroupStats) -> Closed:
         return _undefined(size, count)
     left = np.append(-fixed, 1.0)
     quad = np.einsum("a,kab,b->k", left, stats.quad, left)
+    if count and not float(values @ quad) > CANCELLED * float(form[count, count]):
+        return _undefined(size, count)
     bend = np.einsum("a,klab,b->kl", left, stats.curve, left)
     crossed = stats.quad[:, :count, :] @ left
     observed = bend - 0.5 * stats.pairs

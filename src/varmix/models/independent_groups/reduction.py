@@ -74,8 +74,9 @@ def reduce_rows(rows: Rows) -> Reduced:
     weight = 0.5 * power_of_two(rows.weight)
     scaled = rows.weight / weight
     y, X = rows.y / response, np.ascontiguousarray(rows.X.T) / regressors[:, None]
-    left, W, offset, basis = _without_fixed(y, rows.W, scaled)
-    # y is replaced by what a first fit leaves, W by an orthonormal basis of its span: no later sum cancels.
+    left, W, offset, basis = _without_fixed(y, rows.W, scaled / (1.0 + (X * X).sum(axis=0)))
+    # y is replaced by what a first fit leaves (rows with large slopes weigh less, as they will), W by an orthonormal
+    # basis of its span: later sums do not cancel.
     exact = bool(np.abs(left).max() <= EXACT * np.abs(y).max())
     Y = np.vstack([W.T, left])
     with np.errstate(over="ignore", under="ignore"):
@@ -103,7 +104,8 @@ def power_of_two(values: Vector) -> float:
 
 
 def _without_fixed(y: Vector, W: Matrix, weight: Vector) -> tuple[Vector, Matrix, Vector, Matrix]:
-    """`y - W b`, columns spanning those of W, b, and the matrix that gives `W basis` as these columns."""
+    """With b by weighted least squares: `y - W b`; columns that span those of W; b; and the `basis` that makes these
+    columns `W basis`."""
     if not W.shape[1]:
         return y, W, np.zeros(0), np.zeros((0, 0))
     scale = np.array([power_of_two(column) for column in W.T])
