@@ -269,6 +269,20 @@ def test_tables_of_all_kinds_give_one_fit(run, tmp_path, form):
     assert read(out / "classes.tsv")["id"][5] == ("a, rs5" if form == "quoted" else "rs5")
 
 
+@pytest.mark.parametrize("group", [(), ("--group", "gene")])
+def test_a_stream_gives_the_fit_of_the_table(run, table, tmp_path, group):
+    given = ["--table", table, "--y", "by", "--x", "bx", "--se", "sy", "--starts", 3, *group, "--out"]
+    assert run("effects", *given, tmp_path / "whole", "--no-figures").exit_code == 0
+    streamed = run("effects", *given, tmp_path / "pieces", "--stream")
+    assert streamed.exit_code == 0, streamed.stderr
+    for name in ("classes", "components", "shares"):
+        # Sums over pieces are rounded in another order.
+        left, right = (read(tmp_path / folder / f"{name}.tsv") for folder in ("whole", "pieces"))
+        pd.testing.assert_frame_equal(left, right, rtol=1e-5, check_dtype=False)
+    assert not (tmp_path / "pieces" / "fit.json").exists()
+    assert (tmp_path / "pieces" / "starts.png").exists()
+
+
 def test_columns_that_nobody_asked_for_may_hold_anything(effects, table):
     drawn().assign(notes="a b", by2=np.inf, chr=["X", "1"] * (ROWS // 2)).to_csv(table, index=False)
     assert effects().exit_code == 0

@@ -41,6 +41,10 @@ def effects(
         str | None,
         typer.Option("--id", metavar="COLUMN", help="Names of the rows, for classes.tsv.", rich_help_panel=TABLE),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option("--stream", help="Read the table in pieces without holding it.", rich_help_panel=TABLE),
+    ] = False,
     classes: Annotated[
         int | None, typer.Option(min=1, help="Classes of effects; 2 unless given.", rich_help_panel=FITTING)
     ] = None,
@@ -126,7 +130,7 @@ def effects(
     varmix effects --table bmi_cad.csv --y beta.outcome --x beta.exposure --se se.outcome --null --out results
     """
     with session(debug=debug, quiet=quiet):
-        columns = EffectColumns(path=table, y=y, x=x, se=se, group=group, weights=weights, names=ids)
+        columns = EffectColumns(path=table, y=y, x=x, se=se, group=group, weights=weights, names=ids, stream=stream)
         fitting = EffectsRequest(
             classes=classes,
             null=null,

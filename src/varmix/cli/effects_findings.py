@@ -21,7 +21,8 @@ from varmix.results.random_effect_mixture.report import RandomEffectMixtureRepor
 class EffectFindings:
     """A fit with its tables at one level, by one kind of interval.
 
-    `shares` and `components` are those of the fit, `classes` its posterior with the ids of the rows in front;
+    `shares` and `components` are those of the fit, `classes` its posterior with the ids of the rows in front, None of
+    a stream, whose posterior is written piece by piece;
     `bootstrap` has a row per parameter and `classes_tests` one per number of classes, None where not asked for.
     `notes` are warnings that came up on the way.
     """
@@ -30,7 +31,7 @@ class EffectFindings:
     level: float
     components: pd.DataFrame = field(repr=False)
     shares: pd.DataFrame | None = field(repr=False)
-    classes: pd.DataFrame = field(repr=False)
+    classes: pd.DataFrame | None = field(repr=False)
     bootstrap: pd.DataFrame | None = field(repr=False)
     tests: ClassSequence | None = field(repr=False)
     notes: tuple[str, ...]
@@ -41,7 +42,7 @@ class EffectFindings:
         return self.shares is not None
 
 
-def find_effects(fit: Fit, output: EffectsOutput, names: pd.Series[str] | None) -> EffectFindings:
+def find_effects(fit: Fit, output: EffectsOutput, names: pd.Series[str] | None, *, stream: bool) -> EffectFindings:
     """Derive the tables. Raises what `fit.bootstrap` and `sequence` raise."""
     report = fit.report
     with warnings.catch_warnings(record=True) as caught:
@@ -69,7 +70,7 @@ def find_effects(fit: Fit, output: EffectsOutput, names: pd.Series[str] | None) 
         level=output.level,
         components=components,
         shares=shares,
-        classes=_named(fit.classes, names),
+        classes=None if stream else _named(fit.classes, names),
         bootstrap=draws,
         tests=tests,
         notes=tuple(dict.fromkeys(told)),

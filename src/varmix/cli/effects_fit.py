@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -33,32 +35,38 @@ def fit_effects(columns: EffectColumns, fitting: EffectsRequest, output: Effects
     """
     options = fitting.options()
     output.check_method(fitting.method)
+    if columns.stream:
+        output.check_stream()
     if output.folder is not None:
         make_folder(output.folder)
-    table = read_effects_table(
-        columns.path,
-        {"--y": columns.y, "--x": columns.x, "--se": columns.se, "--weights": columns.weights},
-        {"--group": columns.group, "--id": columns.names},
-    )
-    names = None if columns.names is None else table[LABEL + columns.names]
+    if columns.stream:
+        read: Callable[..., Fit] = partial(_fit, str(columns.path), columns.group, columns)
+        names = None
+    else:
+        table = read_effects_table(
+            columns.path,
+            {"--y": columns.y, "--x": columns.x, "--se": columns.se, "--weights": columns.weights},
+            {"--group": columns.group, "--id": columns.names},
+        )
+        read = partial(_fit, table, None if columns.group is None else LABEL + columns.group, columns)
+        names = None if columns.names is None else table[LABEL + columns.names]
     starts = None if fitting.method is EffectsMethod.npmle else fitting.starts or STARTS
     with reading(starts, quiet=output.quiet, doing="Climbing", then="Deriving intervals") as tick:
-        fit = _fit(table, columns, tick=tick, **options)
-        findings = find_effects(fit, output, names)
+        findings = find_effects(read(tick=tick, **options), output, names, stream=columns.stream)
     return _report(findings, output)
 
 
-def _fit(table: pd.DataFrame, columns: EffectColumns, **options: object) -> Fit:
-    """Fit the rows of the table. What the fit tells itself is not told as a warning, too."""
+def _fit(data: pd.DataFrame | str, group: str | None, columns: EffectColumns, **options: object) -> Fit:
+    """Fit the rows of a table or, in pieces, of a file. What the fit tells itself is not told as a warning, too."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", VarmixWarning)
         fit = random_effect_mixture(
             columns.y,
             columns.x,
-            None if columns.group is None else LABEL + columns.group,
+            group,
             se=columns.se,
             weights=columns.weights,
-            data=table,
+            data=data,
             **options,  # type: ignore[arg-type]
         )
     for item in caught:

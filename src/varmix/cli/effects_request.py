@@ -47,8 +47,12 @@ class EffectColumns:
     group: str | None
     weights: str | None
     names: str | None
+    stream: bool
+    """Read in pieces, as often as needed, without holding the rows."""
 
     def __post_init__(self) -> None:
+        if self.names is not None and self.stream:
+            raise OptionError("--id and --stream exclude each other: rows of a stream are numbered in classes.tsv.")
         if self.group is not None and self.names is not None:
             raise OptionError("--id names rows, and with --group there is one effect per group. Give one of them.")
 
@@ -139,6 +143,11 @@ class EffectsOutput:
             raise OptionError(f"--bootstrap and --interval {self.interval.value} exclude each other: give one of them.")
         if self.replicates is not None and self.most_classes is None:
             raise OptionError("--replicates are of the tests of the number of classes: give --max-classes, too.")
+
+    def check_stream(self) -> None:
+        """Raise OptionError for what needs all rows at once."""
+        if self.json:
+            raise OptionError("--json and --stream exclude each other: the JSON holds every effect. Use --out.")
 
     def check_method(self, method: EffectsMethod) -> None:
         """Raise OptionError for what a mixing distribution on a grid does not have."""

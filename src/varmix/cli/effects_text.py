@@ -114,11 +114,11 @@ def _told(findings: EffectFindings) -> str:
     elif "gap" in facts:
         lines.append(f"At this residual variance {_bound(facts['gain_bound'], 'a finer grid')}.")
     classes = findings.classes
-    if findings.shares is not None:
+    if classes is not None and findings.shares is not None:
         counts = classes["class"].value_counts().reindex(findings.shares["class"], fill_value=0)
         told = ", ".join(f"{count:,} in class {name}" for name, count in counts.items())
         lines.append(f"Most likely class of the effects: {told}.")
-    if "lfsr" in classes:
+    if classes is not None:
         signs = int((classes["lfsr"] < CALLED).sum())
         lines.append(f"Effects with a local false sign rate below {CALLED:g}: {signs:,} of {len(classes):,}.")
     lines.append(_sample(findings.fit.sample))
