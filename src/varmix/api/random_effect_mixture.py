@@ -299,5 +299,7 @@ def _check_choices(classes: Any, null: Any, method: str, workers: Any) -> None:
 def _warn(fit: Fit) -> None:
     if not fit.status.arrived:
         warnings.warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning, stacklevel=3)
-    for note in fit.report.facts.get("warnings", []):
-        warnings.warn(note, VarmixWarning, stacklevel=3)
+    # Not by fit.facts: those include the bound on further classes, which costs as much as a few evaluations.
+    if isinstance(fit.report, RandomEffectMixtureReport):
+        for note in fit.report.estimation.notes.get("warnings", []):
+            warnings.warn(note, VarmixWarning, stacklevel=3)
