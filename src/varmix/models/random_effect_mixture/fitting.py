@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from varmix.iteration import Outcome, Start, Starts, from_every_start
+from varmix.iteration import Outcome, Serial, Start, Starts, from_every_start
 from varmix.models.random_effect_mixture.climb import SEATED_SHARE, Climb
 from varmix.models.random_effect_mixture.directional import directional_peak
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.starting import moment_start, random_start
 from varmix.models.random_effect_mixture.units import Units
+
+SERIAL = Serial()
 
 SCREENED = 40_000
 """Units from which starts are screened on a part of the data: below, a climb costs less than it takes to notice."""
@@ -112,7 +114,7 @@ def fit_from(
     ends: list[tuple[Outcome[Any, Any], Outcome[Any, Any]]] = []
     for begin in begins:
         clock = perf_counter()
-        screened = climb.run(part, begin)
+        screened = replace(climb, runner=SERIAL).run(part, begin)
         known = next((whole for rough, whole in ends if _same_end(rough, screened)), None)
         if known is None:
             known = climb.run(model.pieces, model.point(replace(screened.params, held=model.held)))
