@@ -141,7 +141,8 @@ def _block(params: MixtureParams, q: Vector, h2: Vector, weight: Vector | None, 
     np.multiply(change, share, out=squared)
     np.multiply(squared, q, out=scores[:count])
     np.sum(squared, axis=0, out=scores[count])
-    outer = (scores if weight is None else scores * weight) @ scores.T
+    given = scores if weight is None else np.multiply(scores, weight, out=sides[count : 3 * count + 1])
+    outer = _products(scores, given)
 
     np.multiply(ratio, share, out=weighted)
     weighted *= inverse  # r / tau
@@ -152,7 +153,8 @@ def _block(params: MixtureParams, q: Vector, h2: Vector, weight: Vector | None, 
     curved *= inverse  # (e + d^2) tau = (t^2 - 6 t + 3) / (4 tau), t = h^2 / tau
     curved *= weighted
     np.multiply(weighted, scaled, out=squared)
-    crossed, trace, curvature, quad = (sides @ powers.T).reshape(4, count, 3)
+    sums = np.stack([sides @ power for power in powers], axis=1)
+    crossed, trace, curvature, quad = sums.reshape(4, count, 3)
     inflow = ratio.sum(axis=1) if weight is None else ratio @ weight
 
     hessian = np.zeros((2 * count + 1, 2 * count + 1))
@@ -179,6 +181,14 @@ def _block(params: MixtureParams, q: Vector, h2: Vector, weight: Vector | None, 
         rest=0.0,
         rest_rows=0.0,
     )
+
+
+def _products(scores: Matrix, given: Matrix) -> Square:
+    """`scores @ given.T`, which is symmetric: a row at a time, as so few long rows are not worth a matrix product."""
+    products = np.empty((len(scores), len(scores)))
+    for row in range(len(scores)):
+        products[row, : row + 1] = products[: row + 1, row] = scores[: row + 1] @ given[row]
+    return products
 
 
 def _rest(params: MixtureParams, units: Units) -> MixtureStats:
