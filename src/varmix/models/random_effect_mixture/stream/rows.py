@@ -218,13 +218,23 @@ def _numbers(series: nw.Series[Any], name: str, place: Place) -> Vector:
 def _from_objects(series: nw.Series[Any], name: str, place: Place) -> Vector:
     """A column that is all missing is typed as text by most readers: only a real text is wrong."""
     cells = series.to_list()
-    for index, cell in enumerate(cells):
-        if cell is not None and not isinstance(cell, int | float | np.number):
-            raise DataError(
-                f"Column '{name}' holds {cell!r} in {place.row(index)}, which is not a number. Correct it, or leave "
-                "the cell empty."
-            )
+    text = [at for at, cell in enumerate(cells) if cell is not None and not isinstance(cell, int | float | np.number)]
+    if text:
+        # One such cell makes a reader take the whole column for text: that one is told.
+        index = next((at for at in text if not _is_number(cells[at])), text[0])
+        raise DataError(
+            f"Column '{name}' holds {cells[index]!r} in {place.row(index)}, which is not a number. Correct it, or "
+            "leave the cell empty."
+        )
     return np.array([np.nan if cell is None else float(cell) for cell in cells], dtype=np.float64)
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _refuse_missing(missing: Mapping[str, Mask], place: Place) -> None:
