@@ -271,6 +271,9 @@ def test_tables_of_all_kinds_give_one_fit(run, tmp_path, form):
 
 @pytest.mark.parametrize("group", [(), ("--group", "gene")])
 def test_a_stream_gives_the_fit_of_the_table(run, table, tmp_path, group):
+    data = drawn().astype({"by": object})
+    data.loc[[5, 9], "by"] = [".", "NA"]
+    data.to_csv(table, index=False)
     given = ["--table", table, "--y", "by", "--x", "bx", "--se", "sy", "--starts", 3, *group, "--out"]
     assert run("effects", *given, tmp_path / "whole", "--no-figures").exit_code == 0
     streamed = run("effects", *given, tmp_path / "pieces", "--stream")

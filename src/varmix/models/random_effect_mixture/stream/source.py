@@ -121,7 +121,7 @@ def _text(path: Path, names: Sequence[str], text: Sequence[str], rows: int) -> I
     # does not notice lines with too many fields where it is to read only some.
     types = dict.fromkeys(text, str)
     try:
-        with pd.read_csv(path, sep=_separator(path), dtype=types, chunksize=rows) as reader:
+        with pd.read_csv(path, sep=_separator(path), dtype=types, na_values=["."], chunksize=rows) as reader:
             for chunk in reader:
                 _refuse_absent(path, list(chunk.columns), names)
                 yield chunk[list(names)]
