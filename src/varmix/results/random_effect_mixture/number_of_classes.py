@@ -258,10 +258,9 @@ def _row(model: RandomEffectMixture, outcome: Outcome[Any, Any]) -> dict[str, fl
 def _same_data(one: RandomEffectMixture, other: RandomEffectMixture) -> None:
     mine, theirs = one.reduction, other.reduction
     same = (
-        mine.groups == theirs.groups
-        and mine.scales == theirs.scales
-        and np.array_equal(mine.q, theirs.q)
-        and np.array_equal(mine.units.h2, theirs.units.h2)
+        np.array_equal(mine.units.h2, theirs.units.h2)
+        and np.array_equal(mine.units.q, theirs.units.q)
+        and (mine.units.rest, mine.groups, mine.scales) == (theirs.units.rest, theirs.groups, theirs.scales)
         and _same_weights(mine.units.weight, theirs.units.weight)
     )
     if not same:

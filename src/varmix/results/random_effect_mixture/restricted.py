@@ -14,7 +14,7 @@ import numpy as np
 from varmix.errors import ConvergenceWarning
 from varmix.iteration import Backtracking, Outcome, Status, Stopping, iterate
 from varmix.iteration.progress import Progress
-from varmix.models.random_effect_mixture.climb import Climb
+from varmix.models.random_effect_mixture.climb import Climb, reseated
 from varmix.models.random_effect_mixture.em import EM
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.ordered import OrderedNewton, merge, without_class
@@ -50,8 +50,8 @@ APART = 0.25
 """Least relative distance between variances at a start."""
 
 FURTHER = 3
-"""Random starts of a thorough search; they come from a fixed seed, so that an interval does not change from call to
-call."""
+"""Random starts of a thorough search of two classes, times (K - 1)^2 of K; they come from a fixed seed, so that an
+interval does not change from call to call."""
 
 SEED = 1
 
@@ -98,22 +98,24 @@ class Restricted:
         """
         smaller = self._smaller(coordinate, value)
         if smaller is not None:
-            return max(self._climb(start).objective for start in smaller)
+            return max(self._unordered(start).objective for start in smaller)
         estimate = (float(self.params.vector()[coordinate]), self.params, self.log_likelihood)
         known = self._known.setdefault(coordinate, [estimate])
         starts = [self._between(coordinate, value)]
         if thorough:
             starts += [holding(start, coordinate, value) for start in self._elsewhere()]
-        best = max((self._climb(start) for start in starts), key=lambda outcome: outcome.objective)
+        best = max((self._climb(start) for start in starts), key=_height)
+        if thorough and (seated := self._seated(best.params, coordinate)) is not None:
+            best = max(best, self._climb(seated), key=_height)
         place = bisect_left(known, value, key=lambda entry: entry[0])
         beside = known[max(place - 1, 0) : place + 1]
         if best.objective < min(entry[2] for entry in beside) - ROUNDING:  # it lost the branch of one of them
             ends = [self._climb(holding(entry[1], coordinate, value)) for entry in beside]
-            best = max([best, *ends], key=lambda outcome: outcome.objective)
+            best = max([best, *ends], key=_height)
         objective, arrived = best.objective, _reached(best)
         for tied in self._tied(best.params, coordinate, value):
             end = self._climb(tied)
-            if end.objective >= objective - ROUNDING:
+            if end.objective >= objective - BRANCH:
                 objective, arrived = max(end.objective, objective), _reached(end)
         if not arrived and np.isfinite(objective):
             _tell(best)
@@ -142,6 +144,17 @@ class Restricted:
             runner=self.climb.runner,
         )
 
+    def _unordered(self, start: MixtureParams) -> Outcome[Any, Any]:
+        """A climb where no class is singled out: idle classes are moved to where they help."""
+        return Climb(runner=self.climb.runner).run(self.model.pieces, start)
+
+    def _seated(self, params: MixtureParams, coordinate: int) -> MixtureParams | None:
+        """The point with an idle class where it is wanted, if that leaves the class of `coordinate` its number."""
+        point = reseated(params, self.model.pieces)
+        if point is None or (np.diff(point.variances) > 0.0).all():
+            return point
+        return point.ordered() if coordinate == params.classes else None
+
     def _between(self, coordinate: int, value: float) -> MixtureParams:
         """A start between the two nearest known points, or at the nearest."""
         known = self._known[coordinate]
@@ -159,7 +172,7 @@ class Restricted:
         setting = (model.pieces, model.classes, model.null, model.inner_residual)
         yield self.params
         yield model.point(moment_start(*setting))
-        for _ in range(FURTHER):
+        for _ in range(FURTHER * (model.classes - 1) ** 2):
             yield model.point(random_start(*setting, generator))
 
     def _tied(self, params: MixtureParams, coordinate: int, value: float) -> Iterator[MixtureParams]:
@@ -237,6 +250,10 @@ def merged_at_zero(params: MixtureParams, index: int) -> MixtureParams:
     for lower in reversed(range(index)):
         params = merge(params.holding(lower, 0.0), lower)
     return params
+
+
+def _height(outcome: Outcome[Any, Any]) -> float:
+    return outcome.objective
 
 
 def _reached(outcome: Outcome[Any, Any]) -> bool:
