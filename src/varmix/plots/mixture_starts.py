@@ -107,7 +107,9 @@ def _tones(paths: pd.DataFrame, named: Mapping[str, Fit]) -> dict[str, str]:
         paths["name"] = paths["fit"]
         return {name: colour(number) for number, name in enumerate(named)}
     paths["name"] = paths["kind"].map(lambda kind: NAMES.get(kind, kind))
-    return {NAMES.get(kind, kind): tone for kind, tone in TONES.items() if (paths["kind"] == kind).any()}
+    there: list[str] = [str(kind) for kind in dict.fromkeys(paths["kind"])]
+    kinds = [kind for kind in TONES if kind in there] + [kind for kind in there if kind not in TONES]
+    return {NAMES.get(kind, kind): TONES.get(kind, QUIET) for kind in kinds}
 
 
 def _axes(ax: Any) -> tuple[Figure, list[Any]]:
