@@ -332,7 +332,9 @@ def test_a_plan_is_the_librarys(run, tmp_path):
         [0.001, 1.0], 0.5, [0.7, 0.3], effects=5000, rows_per_effect=[1, 5], target_se=0.02
     )
     pd.testing.assert_frame_equal(read(tmp_path / "plan.tsv"), plan.table, rtol=1e-9)
-    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    *told, written = result.stdout.splitlines()
+    assert max(len(line) for line in told) <= 80
+    assert written == f"Written: {tmp_path / 'plan.tsv'}"
     assert plan.advice[0].split()[-1] in result.stdout
 
 
