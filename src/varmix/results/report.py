@@ -64,6 +64,11 @@ class Report:
         return ()
 
     @property
+    def saved_tables(self) -> tuple[str, ...]:
+        """Those that go into a file; all of them unless a model has some that are too long for one."""
+        return self.tables
+
+    @property
     def titles(self) -> Mapping[str, str]:
         """Tables that a summary shows, in order, with their titles."""
         return {name: title for name, title in TITLES.items() if name in self.tables}

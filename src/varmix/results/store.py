@@ -28,7 +28,7 @@ NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 def as_text(fit: Fit, *, timings: bool = True) -> str:
     """The JSON of a fit; without `timings`, what two runs of the same call agree in."""
     report = fit.report
-    tables = {name: fit.table(name) for name in report.tables}
+    tables = {name: fit.table(name) for name in report.saved_tables}
     if not timings:
         tables = {name: table.drop(columns="seconds", errors="ignore") for name, table in tables.items()}
     document = {

@@ -15,7 +15,7 @@ from varmix.iteration import Certificate, Status
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.npmle import Npmle
 from varmix.results import broom
-from varmix.results.random_effect_mixture.rows import Rows
+from varmix.results.random_effect_mixture.rows import Rows, saved
 from varmix.results.report import Facts, Report
 from varmix.typing import Vector
 
@@ -88,6 +88,11 @@ class MixingDistributionReport(Report):
     def tables(self) -> tuple[str, ...]:
         """Names of the tables."""
         return ("mixing", "components", "classes", "progress", "sample", "augment")
+
+    @property
+    def saved_tables(self) -> tuple[str, ...]:
+        """All, but of very many effects none that has a row for each."""
+        return saved(self.tables, self.rows.count)
 
     @property
     def titles(self) -> Mapping[str, str]:

@@ -25,7 +25,7 @@ from varmix.results.random_effect_mixture.estimates import Estimates
 from varmix.results.random_effect_mixture.intervals import Intervals
 from varmix.results.random_effect_mixture.number_of_classes import compare_classes, icl
 from varmix.results.random_effect_mixture.replicates import bootstrap
-from varmix.results.random_effect_mixture.rows import Rows
+from varmix.results.random_effect_mixture.rows import Rows, saved
 from varmix.results.random_effect_mixture.steps import paths_table, progress_table, starts_table
 from varmix.results.report import Facts, Report
 from varmix.typing import Vector
@@ -132,6 +132,11 @@ class RandomEffectMixtureReport(Report):
     def tables(self) -> tuple[str, ...]:
         """Names of the tables."""
         return ("shares", "components", "design", "classes", "starts", "progress", "paths", "sample", "augment")
+
+    @property
+    def saved_tables(self) -> tuple[str, ...]:
+        """All, but of very many effects none that has a row for each."""
+        return saved(self.tables, self.rows.count)
 
     @property
     def titles(self) -> Mapping[str, str]:

@@ -11,6 +11,16 @@ import pandas as pd
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.typing import Vector
 
+LONGEST = 200_000
+"""Rows up to which a saved fit holds what it says of each of them: JSON takes some 400 bytes a row."""
+
+BY_ROW = ("classes", "augment")
+
+
+def saved(tables: tuple[str, ...], rows: int) -> tuple[str, ...]:
+    """The tables that a file holds."""
+    return tables if rows <= LONGEST else tuple(name for name in tables if name not in BY_ROW)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
