@@ -82,6 +82,28 @@ def test_the_variance_of_an_empty_class_is_infinitely_uncertain_and_harms_no_oth
     np.testing.assert_allclose(three.standard_errors[[0, 1, 3, 4, 5]], two.standard_errors, rtol=1e-9)
 
 
+def test_two_classes_that_coincide_lose_their_shares_and_nothing_else() -> None:
+    two = intervals_to(simulated(13, 150, 2)).estimates
+    (low, high), s, (small, large) = two.params.variances, two.params.residual, two.params.shares
+    assert low == 0.0
+    model = replace(two.model, classes=3)
+    split = MixtureParams.free(np.array([0.0, 0.0, high]), s, np.array([0.6 * small, 0.4 * small, large]))
+    errors = Estimates(model, model.point(split)).standard_errors
+    assert np.isinf(errors[[4, 5]]).all()
+    np.testing.assert_allclose(errors[[2, 3, 6]], two.standard_errors[[1, 2, 4]], rtol=1e-9)
+
+
+def test_what_the_design_cannot_tell_apart_has_infinite_errors() -> None:
+    """Rows with x = 1 or -1: only v_k + s are told, so that the shares alone keep their errors."""
+    rng = np.random.default_rng(6)
+    spread = np.sqrt(np.where(rng.random(2000) < 0.5, 0.3, 9.0))
+    x = rng.choice([-1.0, 1.0], 2000)
+    estimates = intervals_to(SlopeModel(y=spread * rng.standard_normal(2000), x=x)).estimates
+    assert (estimates.values > 0.0).all()
+    assert np.isinf(estimates.standard_errors[:3]).all()
+    assert np.isfinite(estimates.standard_errors[3:]).all()
+
+
 def test_errors_are_in_the_units_of_the_data() -> None:
     plain = intervals_to(GROUPS).estimates
     scaled = intervals_to(replace(GROUPS, y=3.7e3 * GROUPS.y, x=1e-2 * GROUPS.x)).estimates

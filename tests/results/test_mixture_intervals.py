@@ -31,7 +31,7 @@ CASES: dict[str, SlopeModel] = {
 HALF = 0.5 * float(stats.chi2.ppf(0.95, 1))
 
 
-def brute_force(model: RandomEffectMixture, coordinate: int, value: float, starts: int = 12) -> float:
+def brute_force(model: RandomEffectMixture, coordinate: int, value: float, starts: int = 8) -> float:
     """The held maximum over ordered classes by SLSQP from many starts: no step, start or coordinate shared."""
     count, rng = model.classes, np.random.default_rng(5)
     width = 2 * count + 1

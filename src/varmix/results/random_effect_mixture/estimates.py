@@ -8,12 +8,14 @@ from functools import cached_property, reduce
 import numpy as np
 
 from varmix.errors import OptionError
-from varmix.inference.information import covariance_from_information, standard_errors
+from varmix.inference.information import standard_errors
+from varmix.models.random_effect_mixture.climb import FLAT
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
+from varmix.models.random_effect_mixture.newton import SILENT
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.scheme import Reduced
 from varmix.models.random_effect_mixture.statistics import MixtureStats, summarise
-from varmix.typing import Square, Vector
+from varmix.typing import Mask, Matrix, Square, Vector
 
 
 class Estimates:
@@ -57,24 +59,16 @@ class Estimates:
         NaN for coordinates that are held or at 0 (a quadratic does not describe them), and for a share that is known
         once those are. Infinite where the data cannot tell parameters apart, the variance of an empty class among them.
         """
-        params, count = self.params, self.params.classes
-        reduced = Reduced.at(params)
-        covariance = np.full((2 * count + 1, 2 * count + 1), np.nan)
-        empty = np.zeros(2 * count + 1, dtype=np.bool_)
-        empty[:count] = (params.shares == 0.0) & ~params.held[:count]
-        free = (reduced.values > 0.0) & ~empty[reduced.moving]
-        inner = covariance_from_information(-reduced.pull_square(self.stats.hessian), free)
-        covariance[np.ix_(reduced.moving, reduced.moving)] = inner
-        moving = reduced.moving[free]
-        shares = moving[moving > count]
-        if reduced.reference is not None and shares.size:
-            given = -np.nansum(covariance[np.ix_(shares, moving)], axis=0)
-            covariance[reduced.reference, moving] = covariance[moving, reduced.reference] = given
-            lost = np.isinf(covariance[shares, shares]).any()
-            covariance[reduced.reference, reduced.reference] = (
-                np.inf if lost else covariance[np.ix_(shares, shares)].sum()
-            )
-        covariance[empty, empty] = np.inf
+        reduced = Reduced.at(self.params)
+        outer = reduced.pull_square(self.stats.outer).diagonal()
+        silent = outer <= SILENT * self.stats.outer.diagonal()[reduced.moving]
+        inside = reduced.values > 0.0
+        information = -reduced.pull_square(self.stats.hessian)
+        free = np.flatnonzero(inside & ~silent)
+        covariance, lost = _of_combinations(information[np.ix_(free, free)], reduced.directions[:, free])
+        lost |= np.abs(reduced.directions[:, inside & silent]).any(axis=1)
+        covariance[lost, :] = covariance[:, lost] = np.nan
+        covariance[lost, lost] = np.inf
         return covariance
 
     @cached_property
@@ -87,3 +81,25 @@ class Estimates:
     def standard_errors(self) -> Vector:
         """Of (v, s, pi) in the units of the data, shape (2K + 1,); NaN where held or at 0, inf where confounded."""
         return standard_errors(self.inner_covariance) * self.factors
+
+
+def _of_combinations(information: Square, directions: Matrix) -> tuple[Square, Mask]:
+    """Covariance of `directions` (m, d) times parameters with this information (d, d), and which rows it does not tell.
+
+    A row without entries is NaN: it does not depend on what moves.
+    """
+    known: Mask = ~np.any(directions != 0.0, axis=1)
+    scale = 1.0 / np.sqrt(np.maximum(np.abs(information.diagonal()), np.finfo(float).tiny))
+    rows = directions * scale
+    if not rows.size:
+        return np.full((len(directions), len(directions)), np.nan), np.zeros(len(directions), dtype=np.bool_)
+    scaled = information * np.outer(scale, scale)
+    if not np.isfinite(scaled).all():
+        return np.full((len(directions), len(directions)), np.nan), ~known
+    eigenvalues, basis = np.linalg.eigh(scaled)
+    keep = eigenvalues > FLAT  # as the status of the fit has it
+    parts = rows @ basis
+    covariance = (parts[:, keep] / eigenvalues[keep]) @ parts[:, keep].T
+    covariance[known, :] = covariance[:, known] = np.nan
+    lost = (parts[:, ~keep] ** 2).sum(axis=1) > FLAT * (parts**2).sum(axis=1)
+    return np.asarray(covariance), lost & ~known
