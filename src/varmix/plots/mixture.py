@@ -8,12 +8,14 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from varmix.errors import NotAvailableError
+from varmix.models.random_effect_mixture.stream.reduction import StreamReduction
 from varmix.models.random_effect_mixture.units import Units
 from varmix.plots.canvas import COLOURS, INK, QUIET, SMALL, TEXT
 
 if TYPE_CHECKING:
     from varmix.models.random_effect_mixture.model import RandomEffectMixture
     from varmix.models.random_effect_mixture.params import MixtureParams
+    from varmix.models.random_effect_mixture.reduction import Reduction
     from varmix.results import Fit
 
 KINDS = ("random_effect_mixture", "mixing_distribution")
@@ -47,10 +49,29 @@ def in_memory(model: RandomEffectMixture) -> None:
         )
 
 
+def with_signs(model: RandomEffectMixture) -> Reduction:
+    """The rows with the signs of x'y. Raises NotAvailableError for streams of rows, which keep squares."""
+    reduction: Any = model.reduction
+    if isinstance(reduction, StreamReduction):
+        raise NotAvailableError(
+            "The rows of this fit were read as a stream and their signs are not kept, so their effects cannot be "
+            "drawn. Fit the table itself, data=pandas.read_csv(...), or draw columns of fit.classes."
+        )
+    return model.reduction
+
+
+def grouped(model: RandomEffectMixture) -> bool:
+    """Whether some effect has several rows."""
+    reduction: Any = model.reduction
+    return not isinstance(reduction, StreamReduction) and bool((reduction.rows > 1.0).any())
+
+
 def divided_by_errors(fit: Fit) -> bool:
     """Whether rows were divided by known standard errors, so that what is drawn is in those."""
     report: Any = fit.report
-    reduction = report.model.reduction
+    reduction: Any = report.model.reduction
+    if isinstance(reduction, StreamReduction):
+        return reduction.reader.columns.se is not None
     rows = report.rows.augment(np.zeros(reduction.groups))
     x = rows["x"].to_numpy() / reduction.scales.regressor
     # 1e-9: two orders of summation of the same squares.

@@ -8,7 +8,7 @@ import numpy as np
 
 from varmix.models.random_effect_mixture.posterior import posterior
 from varmix.plots.canvas import COLOURS, QUIET, SMALL, draw_on, tidy_axes
-from varmix.plots.mixture import behind, headline, in_memory, subsample
+from varmix.plots.mixture import behind, headline, in_memory, subsample, with_signs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def plot_posterior(fit: Fit, *, ax: Axes | None = None) -> Figure:
     """
     model, params = behind(fit)
     in_memory(model)
-    reduction = model.reduction
+    reduction = with_signs(model)
     at = reduction.informative
     found = posterior(params, reduction.q[at], reduction.xy[at])
     known = found.lfsr <= KNOWN

@@ -9,7 +9,7 @@ import numpy as np
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.posterior import class_probabilities
 from varmix.plots.canvas import HALO, INK, SMALL, draw_on, tidy_axes
-from varmix.plots.mixture import DOUBT, behind, divided_by_errors, headline, in_memory
+from varmix.plots.mixture import DOUBT, behind, divided_by_errors, grouped, headline, in_memory
 from varmix.plots.mixture_distribution import stretches
 from varmix.typing import Index, Vector
 
@@ -66,7 +66,7 @@ def plot_scatter(fit: Fit, *, ax: Axes | None = None) -> Figure:
             clip_on=False, **look,
         )  # fmt: skip
     _even_odds(ax, params, top, float(along.max()), float(height.max()), scales)
-    _name_axes(ax, fit, grouped=bool((model.reduction.rows > 1.0).any()))
+    _name_axes(ax, fit, grouped=grouped(model))
     least = scales.variance * float(params.variances[top].min())
     which = f"v = {least:.3g}" if len(top) == 1 else f"v ≥ {least:.3g}"
     _bar(figure, ax, drawn, which, many)

@@ -46,7 +46,7 @@ def open_source(source: Any, *, text: Sequence[str] = (), rows: int = CHUNK_ROWS
     if hasattr(source, "__next__"):
         raise OptionError(
             f"The source is a {type(source).__name__}, which can be read only once, and a fit reads its data again for "
-            "the posterior. Pass a function that makes a new one: source=lambda: make_chunks()."
+            "the posterior. Pass a function that makes a new one, for instance data=lambda: make_chunks()."
         )
     if callable(source):
         return _Function(source)
