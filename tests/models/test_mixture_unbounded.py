@@ -28,3 +28,15 @@ def test_exact_zeros_count_where_the_likelihood_is_unbounded(
     x: np.ndarray, y: np.ndarray, classes: int, residual: float | None, count: int
 ) -> None:
     assert unbounded_rows(reduce_rows(y, x), classes, residual) == count
+
+
+def test_left_over_rows_of_a_weight_below_one_count() -> None:
+    reduction = reduce_rows(np.append(Y[:3], 0.0), np.append(X[:3], 0.0), weights=np.full(4, 0.4))
+    assert unbounded_rows(reduction, 1, None) == 1
+
+
+def test_a_null_class_alone_has_a_maximum() -> None:
+    """All responses are then N(0, s): the others keep s up."""
+    reduction = reduce_rows(np.append(Y[:3], 0.0), np.append(X[:3], 0.0))
+    assert unbounded_rows(reduction, 1, None, null=True) == 0
+    assert unbounded_rows(reduction, 2, None, null=True) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,17 +13,12 @@ import pandas as pd
 from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError
 from varmix.formula.frame import column_names, select_columns, try_frame
 from varmix.genotype.numbers import real_numbers
+from varmix.models.random_effect_mixture.number_range import check_scales, check_weight
 from varmix.models.random_effect_mixture.reduction import Reduction, reduce_rows
 from varmix.typing import Index, Mask, Vector
 
 SMALLEST = 1e-150
 """Entries below this share of the largest cannot be squared beside it."""
-
-LARGEST = 2.0**960
-"""Scales of the variances beyond which, or below whose inverse, estimates leave the range of numbers."""
-
-HEAVIEST = 1e100
-"""Likelihood weights above it, or all below its inverse, overflow where they are squared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,15 +48,7 @@ class EffectRows:
     def reduced(self) -> Reduction:
         """Units in internal units. Raises DataError where the variances would leave the range of numbers."""
         reduction = reduce_rows(self.y, self.x, group=self.group, errors=self.errors, weights=self.weights)
-        scales = reduction.scales
-        ratio = math.log2(scales.response) - math.log2(scales.regressor)
-        largest = math.log2(LARGEST)
-        for what, scale in (("Effects y / x", ratio), ("Responses", math.log2(scales.response))):
-            if abs(2.0 * scale) > largest:
-                raise DataError(
-                    f"{what} of size 1e{scale * math.log10(2.0):.0f} have a variance beyond the range of numbers. "
-                    "Rescale y and x, for instance divide each by its largest entry."
-                )
+        check_scales(reduction.scales.response, reduction.scales.regressor)
         return reduction
 
     def sample(self) -> pd.DataFrame:
@@ -222,8 +208,7 @@ def _check_values(columns: Mapping[str, Vector], rows: Index) -> None:
         largest = float(weights.max())
         if not largest > 0.0:
             raise DataError("All weights are 0: no row counts. Give at least one positive weight.")
-        if not 1.0 / HEAVIEST <= largest <= HEAVIEST:
-            raise DataError(f"The largest of the weights is {largest:.3g}. Rescale them, for instance to a mean of 1.")
+        check_weight(largest)
     errors = columns.get("se")
     if not columns["y"].any():
         unbounded = "" if errors is not None else " and the likelihood has no bound"

@@ -18,6 +18,7 @@ from varmix.iteration import Runner, Serial, Threads
 from varmix.models.random_effect_mixture.drawing import draw_rows
 from varmix.models.random_effect_mixture.identification import check_identified
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
+from varmix.models.random_effect_mixture.number_range import check_residual, check_scales
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.reduction import Reduction
 from varmix.models.random_effect_mixture.stream.posterior import posterior_tables
@@ -149,6 +150,9 @@ def read_stream(
 
 def stream_model(rows: EffectStream, *, classes: int, null: bool, residual: float | None) -> RandomEffectMixture:
     """The model of a stream. Raises NotIdentifiedError and DataError."""
+    scales = rows.reduction.scales
+    check_scales(scales.response, scales.regressor)
+    check_residual(residual, scales.residual)
     check_identified(rows.outline(), classes, null, residual)
     reduction: Any = rows.reduction if rows.reduction.grouped is None else rows.reduction.grouped
     pieces: Any = rows.reduction.pieces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,17 @@ def fit_npmle(
         if name not in OPTIONS:
             raise OptionError(f"'{name}' is not an option of method='npmle'. It has: {', '.join(OPTIONS)}.")
     points = options.get("points", GRID_POINTS)
-    if isinstance(points, bool) or int(points) != points:
+    if isinstance(points, bool) or not isinstance(points, (int, np.integer)):
         raise OptionError(f"points={points!r} must be a whole number of at least 2.")
+    tolerance = options.get("tolerance", GAP_TOLERANCE)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not float(tolerance) > 0.0:
+        raise OptionError(f"tolerance={tolerance!r} must be a positive number (a dual gap per effect).")
     found = npmle(
         model.pieces,
         residual=model.inner_residual,
         grid=_grid(options.get("grid"), model.reduction.scales.variance),
         points=int(points),
-        tolerance=options.get("tolerance", GAP_TOLERANCE),
+        tolerance=float(tolerance),
         tick=tick,
     )
     return Fit(MixingDistributionReport(model, found, rows, sample, response))

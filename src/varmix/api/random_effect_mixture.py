@@ -16,7 +16,7 @@ import pandas as pd
 
 from varmix.api.effect_rows import EffectRows, read_rows
 from varmix.api.effect_stream import EffectStream, is_stream, read_stream, stream_model
-from varmix.errors import ConvergenceWarning, DataError, OptionError, VarmixWarning
+from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning
 from varmix.iteration import Runner, Serial, Threads
 from varmix.linalg.threads import one_thread
 from varmix.models.random_effect_mixture.climb import SCHEMES, Climb
@@ -24,6 +24,7 @@ from varmix.models.random_effect_mixture.drawing import draw_rows
 from varmix.models.random_effect_mixture.fitting import SCREENED, default_starts, fit_from, screening_part
 from varmix.models.random_effect_mixture.identification import check_identified, unbounded_rows
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
+from varmix.models.random_effect_mixture.number_range import check_residual
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.posterior import posterior_table
 from varmix.results.fit import Fit
@@ -40,9 +41,6 @@ THREADED = 200_000
 
 MOST_THREADS = 4
 """More gain little: one evaluation of a million effects is a few ms then."""
-
-FARTHEST = 1e100
-"""Ratio of a known residual variance to the squares of y beyond which products of both leave the range of numbers."""
 
 OPTION_KINDS: dict[str, tuple[Any, str]] = {
     "accelerate": (str, "'none', 'squarem' or 'anderson'"),
@@ -150,18 +148,13 @@ def build_model(
     if isinstance(rows, EffectStream):
         return stream_model(rows, classes=classes, null=null, residual=residual)
     reduction = rows.reduced()
+    check_residual(residual, reduction.scales.residual)
     check_identified(reduction, classes, null, residual)
     if workers is None:
         workers = min(MOST_THREADS, os.cpu_count() or 1) if len(reduction.units) > THREADED else 1
-    model = RandomEffectMixture(
+    return RandomEffectMixture(
         reduction=reduction, classes=classes, null=null, residual=residual, pieces=reduction.units.split(workers)
     )
-    inner = model.inner_residual
-    if inner is not None and not 1.0 / FARTHEST <= inner <= FARTHEST:
-        raise DataError(
-            f"residual={residual:.3g} is further from the squares of y than numbers reach. Check the units of both."
-        )
-    return model
 
 
 def runner_of(model: RandomEffectMixture) -> Runner:
@@ -197,7 +190,7 @@ def _fit(
     notes: dict[str, Any] = {"accelerate": climb.accelerate}
     told = []
     reduction = rows.outline() if isinstance(rows, EffectStream) else model.reduction
-    if zeros := unbounded_rows(reduction, model.classes, model.residual):
+    if zeros := unbounded_rows(reduction, model.classes, model.residual, null=model.null):
         told.append(
             f"{zeros:,} effects have responses of exactly 0: the likelihood has no global maximum, since it "
             "grows without bound as the residual variance and the variance of a class go to 0 together. This is its "

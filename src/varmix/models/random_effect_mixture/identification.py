@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from varmix.errors import DataError, NotIdentifiedError
@@ -42,16 +44,17 @@ def check_identified(reduction: Reduction, classes: int, null: bool, residual: f
         )
 
 
-def unbounded_rows(reduction: Reduction, classes: int, residual: float | None) -> int:
+def unbounded_rows(reduction: Reduction, classes: int, residual: float | None, *, null: bool = False) -> int:
     """Effects whose responses are all exactly 0, if they make the likelihood unbounded; else 0.
 
     A class of variance 0 then fits them better and better as s goes to 0, unless some left-over coordinate keeps s up;
-    left-over coordinates that are themselves 0 do it with any number of classes.
+    left-over coordinates that are themselves 0 do it with any number of classes. A null class alone has no effects, so
+    that every other response keeps s up.
     """
     units = reduction.units
-    if residual is not None or units.rest > 0.0:
+    if residual is not None or units.rest > 0.0 or (null and classes == 1):
         return 0
     exact = units.h2 == 0.0
     if units.weight is not None:
         exact &= units.weight > 0.0
-    return (int(exact.sum()) if classes > 1 else 0) + int(units.rest_rows)
+    return (int(exact.sum()) if classes > 1 else 0) + math.ceil(units.rest_rows)

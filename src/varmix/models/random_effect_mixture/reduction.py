@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from varmix.models.random_effect_mixture.number_range import nearest_power, without_vanishing
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.units import Units
 from varmix.typing import Index, Vector
@@ -78,7 +79,7 @@ def power_of_two(values: Vector) -> float:
         return 1.0
     scaled = values / largest
     mean_square = float((scaled * scaled).sum()) / max(1, int(np.count_nonzero(values)))
-    return math.ldexp(1.0, math.frexp(largest * math.sqrt(mean_square))[1])
+    return nearest_power(math.frexp(largest * math.sqrt(mean_square))[1])
 
 
 def reduce_rows(
@@ -90,7 +91,7 @@ def reduce_rows(
     weights: Vector | None = None,
     scales: Scales | None = None,
 ) -> Reduction:
-    """Units of rows with finite entries.
+    """Units of rows with finite entries. A group whose x is nothing beside that of the others counts as without x.
 
     `group` (n,) numbers the groups 0, 1, ... in the order of their first row; `errors` (n,) are known standard errors,
     by which rows are divided; `weights` are likelihood weights per group (G,). `scales` are those of larger data of
@@ -106,12 +107,12 @@ def reduce_rows(
     y, x = y / scales.response, x / scales.regressor
     total_rows = float(count if weights is None else weights.sum())
     if group is None:
-        rows, q, xy = np.ones(count), x * x, x * y
+        rows, q, xy = np.ones(count), without_vanishing(x * x), x * y
         rest = np.where(q > 0.0, 0.0, y * y)
         left = np.where(q > 0.0, 0.0, 1.0)
     else:
         rows = _sums(group, np.ones(len(y)), count)
-        q = _sums(group, x * x, count)
+        q = without_vanishing(_sums(group, x * x, count))
         xy = _sums(group, x * y, count)
         slope = np.divide(xy, q, out=np.zeros(count), where=q > 0.0)
         residual = y - slope[group] * x

@@ -155,6 +155,8 @@ def _climb(
         if gap <= tolerance or waited >= PATIENCE or len(path) > max_iterations:
             break
         working = np.flatnonzero((shares > 0.0) | (slope > 1.0))
+        if not working.size:  # densities that are no numbers; NNLS without columns would end the process
+            break
         root = np.sqrt(part)
         if gap > CLOSE and not waited:
             # Classes that the data cannot tell apart differ in the total of the shares alone: its square holds that.

@@ -27,7 +27,7 @@ def moments(pieces: Sequence[Units], residual: float | None) -> tuple[float, flo
     """
     total = sum(piece.total for piece in pieces)
     rest, rest_rows = sum(piece.rest for piece in pieces), sum(piece.rest_rows for piece in pieces)
-    mean_q = sum(_weighted(piece, piece.q) for piece in pieces) / max(total, 1.0)
+    mean_q = sum(_weighted(piece, piece.q) for piece in pieces) / max(total, np.finfo(float).tiny)
     normal, right = np.zeros((2, 2)), np.zeros(2)
     for piece in pieces:
         weight = _weight(piece, mean_q)
@@ -97,7 +97,9 @@ def random_start(
 ) -> MixtureParams:
     """Log-uniform variances over five decades about the mean one, uniform shares, any share of variance residual."""
     s, first, _ = moments(pieces, residual)
-    mean_q = sum(_weighted(piece, piece.q) for piece in pieces) / max(sum(piece.total for piece in pieces), 1.0)
+    mean_q = sum(_weighted(piece, piece.q) for piece in pieces) / max(
+        sum(piece.total for piece in pieces), np.finfo(float).tiny
+    )
     if residual is None:
         total = s + first * mean_q
         s = total * float(rng.uniform(NULL_RESIDUAL, 1.0))

@@ -72,7 +72,7 @@ def matching(model: RandomEffectMixture, truth: MixtureParams, found: MixturePar
         agreement += one @ weighted.T
         means += [one.sum(axis=1) if piece.weight is None else one @ piece.weight, weighted.sum(axis=1)]
         total += piece.total
-    agreement -= np.outer(means[0], means[1]) / max(total, 1.0)
+    agreement -= np.outer(means[0], means[1]) / max(total, np.finfo(float).tiny)
     first = int(model.null)
     order = np.arange(truth.classes)
     order[first:] = first + linear_sum_assignment(agreement[first:, first:], maximize=True)[1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from varmix.models.random_effect_mixture.number_range import nearest_power
 from varmix.models.random_effect_mixture.reduction import Reduction, Scales
 from varmix.models.random_effect_mixture.stream.rows import CheckedChunk
 from varmix.models.random_effect_mixture.units import Units
@@ -53,7 +54,7 @@ class Magnitude:
         """The power of two next above the root mean square of what is not 0; 1 where all is 0."""
         if not self.count:
             return 1.0
-        return math.ldexp(1.0, math.frexp(math.sqrt(self.square / self.count))[1] + self.exponent)
+        return nearest_power(math.frexp(math.sqrt(self.square / self.count))[1] + self.exponent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

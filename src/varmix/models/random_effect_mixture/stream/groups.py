@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import DataError
+from varmix.models.random_effect_mixture.number_range import without_vanishing
 from varmix.models.random_effect_mixture.reduction import Reduction, Scales, power_of_two
 from varmix.models.random_effect_mixture.stream.rows import Rows
 from varmix.models.random_effect_mixture.units import Units
@@ -76,11 +77,11 @@ class GroupRecords:
     def scaled(self, scales: Scales) -> GroupRecords:
         """The same in units of other scales: powers of two, so nothing is rounded.
 
-        A group whose x is nothing beside that of the others (its q underflows) informs the residual alone.
+        A group whose x is nothing beside that of the others (its q vanishes) informs the residual alone.
         """
         response = self.scales.response / scales.response
         regressor = self.scales.regressor / scales.regressor
-        q = self.q * regressor * regressor
+        q = without_vanishing(self.q * regressor * regressor)
         vanished = (q == 0.0) & (self.q > 0.0)
         explained = np.where(vanished, (np.sqrt(self.q) * self.slope) ** 2, 0.0)
         return replace(

@@ -13,6 +13,7 @@ import pandas as pd
 from varmix.errors import DataError, NotAvailableError, OptionError
 from varmix.formula.frame import try_frame
 from varmix.iteration import Runner, Serial
+from varmix.models.random_effect_mixture.number_range import check_weight
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.reduction import Reduction, Scales, reduce_rows
 from varmix.models.random_effect_mixture.stream.facts import RowFacts
@@ -214,12 +215,13 @@ def grouped_reduction(reader: Reader, facts: RowFacts, records: GroupRecords) ->
 
 
 def check_facts(facts: RowFacts) -> None:
-    """Raises DataError for a source without rows, weight or responses."""
+    """Raises DataError for a source without rows, weight or responses, or of weights out of range."""
     if not facts.rows:
         lost = f" ({facts.dropped:,} were dropped for missing entries)" if facts.dropped else ""
         raise DataError(f"The source gave no rows{lost} in {facts.chunks:,} chunks. Check what it yields.")
     if not facts.weight > 0.0:
         raise DataError("All weights are 0: no row counts. Give some rows a positive weight.")
+    check_weight(facts.weight / facts.rows)
     if not facts.response.count:
         raise DataError(
             "Every response y is 0: all variances are estimated 0 and the likelihood has no bound. Check the column."
