@@ -1,0 +1,1 @@
+"""Latent partitions of cell types: which of them share the expression of a gene [PART-1]."""
