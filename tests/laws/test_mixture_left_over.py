@@ -41,7 +41,7 @@ def test_left_over_rows_add_their_expected_information_to_the_products_of_scores
 
 
 def test_the_gamma_regression_scores_by_its_derivatives() -> None:
-    """Score against differences; information `sum a r x x' / 2 tau^2`, x = (q in the column of a class, 1) [SLOPE-7]."""
+    """Score against differences; information `sum a r x x' / 2 tau^2`, x = (q in column k, 1) [SLOPE-7]."""
     rng = np.random.default_rng(0)
     q, h2, weight = rng.chisquare(1, 40), rng.chisquare(1, 40), rng.uniform(0.5, 2.0, 40)
     units = Units(q=q, h2=h2, weight=weight, rest=3.0, rest_rows=5.0)

@@ -82,7 +82,7 @@ def effects(
         int | None, typer.Option(min=2, help="Variances in the grid of npmle.", rich_help_panel=FITTING)
     ] = None,
     starts: Annotated[
-        int | None, typer.Option(min=1, help="Starts; 10 unless given, all but two random.", rich_help_panel=FITTING)
+        int | None, typer.Option(min=1, help="Starts; 10 unless given, all but three random.", rich_help_panel=FITTING)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random starts and draws.", rich_help_panel=FITTING)] = 1,
     workers: Annotated[

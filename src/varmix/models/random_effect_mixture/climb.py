@@ -136,6 +136,8 @@ def reseated(params: MixtureParams, pieces: Sequence[Units]) -> MixtureParams | 
     if idle is None:
         return None
     grid = variance_grid(pieces, params.residual)
+    if params.residual <= 0.0:  # without noise a class of variance 0 has no density
+        grid = grid[grid > 0.0]
     slope = directional(params, pieces, grid)
     best = int(np.argmax(slope))
     if not slope[best] > 1.0 + WORTH:
