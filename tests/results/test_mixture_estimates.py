@@ -9,6 +9,7 @@ import pytest
 from fitted_mixture import intervals_to
 from slope_model import SlopeModel, simulated
 
+from varmix.api import random_effect_mixture
 from varmix.errors import OptionError
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.results.random_effect_mixture.estimates import Estimates
@@ -117,3 +118,11 @@ def test_names_find_their_place_and_others_are_refused() -> None:
     assert [estimates.position(name) for name in ("v_1", "v_2", "s", "pi_1", "pi_2", "pi")] == [0, 1, 2, 3, 4, 3]
     with pytest.raises(OptionError, match="v_1, v_2, s, pi_1, pi_2"):
         estimates.position("sigma")
+
+
+def test_the_covariance_of_a_fit_says_which_information_it_rests_on() -> None:
+    fit = random_effect_mixture(GROUPS.y, GROUPS.x, GROUPS.group, starts=2, rng=1)
+    np.testing.assert_array_equal(fit.covariance(), fit.covariance("observed"))
+    np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance())[:2]), fit.components["se"][:2], rtol=1e-12)
+    with pytest.raises(OptionError, match=r"'expected' is not there.*'observed'.*design"):
+        fit.covariance("expected")

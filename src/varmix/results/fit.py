@@ -153,9 +153,12 @@ class Fit:
         """Parametric bootstrap: refits of draws from the fitted model."""
         return self.report.bootstrap(replicates, np.random.default_rng(rng))
 
-    def covariance(self, information: str = "expected") -> pd.DataFrame:
-        """Covariance of the variance estimates, by 'expected', 'observed' or 'average' information [VC-4]."""
-        return self.report.covariance(information)
+    def covariance(self, information: str | None = None) -> pd.DataFrame:
+        """Covariance of the variance estimates, by 'expected', 'observed' or 'average' information [VC-4].
+
+        None is 'expected', of mixtures 'observed', which is all they have [SLOPE-10].
+        """
+        return self.report.covariance(information or self.report.information)
 
     def predict(self, new: Any = None, **options: Any) -> Vector:
         """Expected responses: fitted values, or those of new rows.

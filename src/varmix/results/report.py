@@ -32,6 +32,8 @@ class Report:
     """Base of the reports: every table and action, none of them available."""
 
     kind = "model"
+    information = "expected"
+    """What the covariance of the estimates rests on unless another is asked for."""
 
     @property
     def facts(self) -> Facts:

@@ -46,7 +46,7 @@ class Estimation:
     outcome: Outcome[Any, Any]
     starts: Starts[Any, Any]
     kinds: tuple[str, ...]
-    """What each start was: moments, npmle, random, given."""
+    """What each start was: moments, npmle, grown, random, given."""
     climb: Climb
     notes: Mapping[str, Any]
 
@@ -55,6 +55,7 @@ class RandomEffectMixtureReport(Report):
     """Tables and actions of one fit."""
 
     kind = "random_effect_mixture"
+    information = "observed"
 
     def __init__(
         self,
@@ -292,7 +293,10 @@ class RandomEffectMixtureReport(Report):
 
     def covariance(self, kind: str) -> pd.DataFrame:
         """Covariance of (v, s, pi) by the observed information."""
-        if kind not in ("observed", "expected"):
-            raise OptionError(f"information={kind!r} is not known. Use 'observed'.")
+        if kind != "observed":
+            raise OptionError(
+                f"information={kind!r} is not there: covariances of mixtures rest on the 'observed' one. What a design "
+                "is expected to tell is fit.table('design')."
+            )
         names = list(self.model.names)
         return pd.DataFrame(self.estimates.covariance, index=names, columns=names)
