@@ -11,9 +11,9 @@ from structures import case
 
 from varmix.genotype import standardise
 from varmix.marginal.build import Kernels, build_structure
+from varmix.models.cone import certify, quadratic_step
 from varmix.models.linear.average_information import Newton
 from varmix.models.linear.params import VarianceParams
-from varmix.models.cone import certify, quadratic_step
 
 CRITERIA = pytest.mark.parametrize("criterion", ["ml", "reml"])
 

@@ -9,6 +9,7 @@ import pytest
 from fitted_mixture import intervals_to, start_of
 from slope_model import SlopeModel, simulated
 
+from varmix.api import random_effect_mixture
 from varmix.errors import OptionError
 from varmix.models.random_effect_mixture.climb import Climb
 from varmix.models.random_effect_mixture.params import MixtureParams
@@ -156,3 +157,19 @@ def test_one_class_has_no_entropy_and_weights_count() -> None:
         replace(units, q=np.repeat(units.q, times), h2=np.repeat(units.h2, times), weight=None)
     )
     assert entropy(weighted, start) == pytest.approx(entropy(copied, start), rel=1e-12)
+
+
+def test_criteria_of_a_fit_count_what_is_estimated_and_the_weight_of_the_effects() -> None:
+    """Of 40 groups one has no x: it is no effect. Known: v_1 and the inflation; estimated: v_2 and a share."""
+    data = simulated(12, 40, 3, known=True, weighted=True)
+    assert data.weights is not None
+    assert data.group is not None
+    x = np.where(data.group == 7, 0.0, data.x)
+    fit = random_effect_mixture(
+        data.y, x, data.group, se=data.errors, weights=data.weights[data.group], null=True, starts=2, rng=1
+    )
+    facts, deviance = fit.facts, -2.0 * fit.log_likelihood
+    assert facts["parameters"] == 2
+    assert facts["aic"] == pytest.approx(deviance + 4.0)
+    assert facts["bic"] == pytest.approx(deviance + 2.0 * np.log(data.weights.sum() - data.weights[7]))
+    assert facts["icl"] >= facts["bic"]

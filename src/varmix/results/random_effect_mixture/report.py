@@ -23,7 +23,7 @@ from varmix.results.random_effect_mixture.advice import advice_on
 from varmix.results.random_effect_mixture.design import design_table
 from varmix.results.random_effect_mixture.estimates import Estimates
 from varmix.results.random_effect_mixture.intervals import Intervals
-from varmix.results.random_effect_mixture.number_of_classes import compare_classes, icl
+from varmix.results.random_effect_mixture.number_of_classes import aic, bic, compare_classes, icl
 from varmix.results.random_effect_mixture.replicates import bootstrap
 from varmix.results.random_effect_mixture.rows import Rows, saved
 from varmix.results.random_effect_mixture.steps import paths_table, progress_table, starts_table
@@ -93,7 +93,7 @@ class RandomEffectMixtureReport(Report):
         """One line each, JSON values only."""
         model, outcome, starts = self.model, self.estimation.outcome, self.estimation.starts
         parameters, value = model.free_parameters, self.log_likelihood
-        bic = -2.0 * value + parameters * math.log(max(model.total, 1.0))
+        schwarz = bic(value, parameters, model.total)
         return {
             "model": "mixture of random effects",
             "advice": advice_on(self.status),
@@ -102,9 +102,9 @@ class RandomEffectMixtureReport(Report):
             "criterion": "ml",
             "log_likelihood": value,
             "deviance": -2.0 * value,
-            "aic": -2.0 * value + 2.0 * parameters,
-            "bic": bic,
-            "icl": icl(model, self.params, bic),
+            "aic": aic(value, parameters),
+            "bic": schwarz,
+            "icl": icl(model, self.params, schwarz),
             "parameters": parameters,
             "classes": model.classes,
             "null": model.null,
