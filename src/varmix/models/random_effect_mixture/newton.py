@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from varmix.models.cone import quadratic_step
+from varmix.models.random_effect_mixture.em import EM
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.scheme import MixtureScheme, Reduced, smallest_eigenvalue
 from varmix.models.random_effect_mixture.statistics import MixtureStats
@@ -55,7 +56,10 @@ class Newton(MixtureScheme):
             return params
         inner = information[np.ix_(free, free)]
         if not smallest_eigenvalue(inner) > DEFINITE:
-            inner = _ascending(inner, outer[np.ix_(free, free)])
+            with np.errstate(over="ignore", invalid="ignore"):
+                inner = _ascending(inner, outer[np.ix_(free, free)])
+        if not np.isfinite(inner).all():  # curvatures very far from the data, beyond numbers: EM needs none
+            return EM().update(params, stats)
         step = np.zeros(len(gradient))
         step[free] = quadratic_step(reduced.values[free], gradient[free], inner)
         move = reduced.directions @ step

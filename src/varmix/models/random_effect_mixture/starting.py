@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from varmix.models.random_effect_mixture.directional import variance_grid
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.units import Units
 from varmix.typing import Vector
@@ -16,6 +17,9 @@ SMALLEST_SHARE = 0.02
 
 NULL_RESIDUAL = 0.05
 """Least share of the variance of the responses that a start leaves to the residual."""
+
+DEEPEST = 1e-4
+"""The same of half of the random starts: maxima of few effects may lie there."""
 
 
 def moments(pieces: Sequence[Units], residual: float | None) -> tuple[float, float, float]:
@@ -95,15 +99,25 @@ def moment_start(pieces: Sequence[Units], classes: int, null: bool, residual: fl
 def random_start(
     pieces: Sequence[Units], classes: int, null: bool, residual: float | None, rng: np.random.Generator
 ) -> MixtureParams:
-    """Log-uniform variances over five decades about the mean one, uniform shares, any share of variance residual."""
+    """Log-uniform variances, uniform shares, any share of the variance residual [SLOPE-9].
+
+    Variances span five decades about the mean one, or, as often, all that the units can tell from one another; an
+    estimated residual variance is uniform, or, as often, log-uniform down to `DEEPEST` of the variance. Effects with
+    heavy tails have maxima outside the nearer ranges.
+    """
     s, first, _ = moments(pieces, residual)
     mean_q = sum(_weighted(piece, piece.q) for piece in pieces) / max(
         sum(piece.total for piece in pieces), np.finfo(float).tiny
     )
     if residual is None:
         total = s + first * mean_q
-        s = total * float(rng.uniform(NULL_RESIDUAL, 1.0))
-    variances = np.sort(first * 10.0 ** rng.uniform(-3.0, 2.0, classes))
+        deep = rng.random() < 0.5
+        s = total * float(DEEPEST ** rng.random() if deep else rng.uniform(NULL_RESIDUAL, 1.0))
+    if rng.random() < 0.5:
+        variances = np.sort(first * 10.0 ** rng.uniform(-3.0, 2.0, classes))
+    else:
+        told = variance_grid(pieces, s)[1:]
+        variances = np.sort(np.exp(rng.uniform(np.log(told[0]), np.log(told[-1]), classes)))
     if null:
         variances[0] = 0.0
     shares = rng.dirichlet(np.ones(classes))
