@@ -1,0 +1,268 @@
+"""The joint likelihood where every gene and type has its own error variance, in the space of cell types [PART-2].
+
+`H_g = P'E_g^-1 P` now differs between genes. Its blocks are diagonalised once per partition, so that any number of
+scales of a gene's noise (`variance="moderated"`) costs vector operations only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from varmix.models.partition.genes import Genes
+from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
+from varmix.models.partition.moderated import log_prior, prior_score, scale_nodes
+from varmix.models.partition.noise import NoiseVariances
+from varmix.models.partition.partitions import Partitions
+from varmix.typing import Array, Matrix, Vector
+
+LOG_2PI = math.log(2.0 * math.pi)
+
+BLOCK = 1_024
+"""Genes at a time: the (genes, partitions, nodes) arrays of a handful of partitions stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeteroscedasticStats:
+    """Sums over genes; `score_*` are derivatives of the log-likelihood [PART-3].
+
+    `score_noise` is in the order of `noise.NAMES`; `score_proportions` (D, T) treats entries as free and includes what
+    P does to the cell noise.
+    """
+
+    log_likelihood: float
+    counts: Vector
+    score_mean: float
+    score_between: float
+    score_noise: Vector
+    score_spread: float
+    score_proportions: Matrix
+
+    def __add__(self, other: HeteroscedasticStats) -> HeteroscedasticStats:
+        return HeteroscedasticStats(
+            log_likelihood=self.log_likelihood + other.log_likelihood,
+            counts=self.counts + other.counts,
+            score_mean=self.score_mean + other.score_mean,
+            score_between=self.score_between + other.score_between,
+            score_noise=self.score_noise + other.score_noise,
+            score_spread=self.score_spread + other.score_spread,
+            score_proportions=self.score_proportions + other.score_proportions,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GenePosterior:
+    """Of a piece's genes: `partitions` R (G, J), `log_density` (G,), `scale` E[lambda_g | s_g] (G,) [PART-8]."""
+
+    partitions: Matrix
+    log_density: Vector
+    scale: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spectrum:
+    """`C_j'H_g C_j` in its eigenvectors: `values` (G, B), `basis` (G, T, B) = C_j U_g, `slope` (G, B) = U_g'C_j't_g."""
+
+    values: Matrix
+    basis: Array
+    slope: Matrix
+
+    @classmethod
+    def of(cls, information: Array, t: Matrix, indicator: Matrix) -> Spectrum:
+        """From H (G, T, T), t (G, T) and block indicators (T, B)."""
+        inner = indicator.T @ information @ indicator
+        if indicator.shape[1] == 1:
+            basis = np.broadcast_to(indicator, (len(t), *indicator.shape))
+            return cls(values=inner[:, :, 0], basis=basis, slope=t @ indicator)
+        values, vectors = np.linalg.eigh(inner)
+        basis = indicator @ vectors
+        return cls(values=np.maximum(values, 0.0), basis=basis, slope=np.einsum("gt,gtb->gb", t, basis))
+
+    def gain(self, between: float, scale: Matrix) -> Matrix:
+        """What the blocks add to the log density without them, at scales lambda (G, L): shape (G, L)."""
+        shrunk = between / scale
+        out = np.zeros_like(scale)
+        for b in range(self.values.shape[1]):
+            factor = 1.0 + shrunk * self.values[:, b, None]
+            out += (self.slope[:, b, None] ** 2) * shrunk / (scale * factor) - np.log(factor)
+        return 0.5 * out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A piece at a point: residuals, variances, and per partition the spectra."""
+
+    genes: Genes
+    residual: Matrix
+    proportions: Matrix
+    squares: Vector
+    variances: NoiseVariances
+    spectra: tuple[Spectrum, ...]
+    constant: Vector
+    """Log density without blocks at lambda = 1, without its sum of squares, (G,)."""
+    squares_sum: Vector
+    """Sum of squares over variances, within types and of the means, (G,)."""
+
+    @classmethod
+    def at(cls, params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> Prepared:
+        P = params.proportions[genes.types]
+        squares = (P * P).sum(axis=1)
+        found = params.noise.variances(squares, params.trend.levels(genes.means), genes.counts)
+        r = genes.means - params.mean
+        size = P.shape[1]
+        inverse = 1.0 / found.mean
+        information = (inverse @ (P[:, :, None] * P[:, None, :]).reshape(len(P), -1)).reshape(-1, size, size)
+        t = (r * inverse) @ P
+        freedom = genes.counts - 1.0
+        constant = -0.5 * (
+            float((LOG_2PI * genes.counts + np.log(genes.counts)).sum())
+            + np.log(found.sample) @ freedom
+            + np.log(found.mean).sum(axis=1)
+        )
+        return cls(
+            genes=genes,
+            residual=r,
+            proportions=P,
+            squares=squares,
+            variances=found,
+            spectra=tuple(Spectrum.of(information, t, indicator) for indicator in partitions.indicators),
+            constant=constant,
+            squares_sum=(genes.within / found.sample).sum(axis=1) + (r * r * inverse).sum(axis=1),
+        )
+
+    def log_densities(self, between: float, scale: Matrix) -> Array:
+        """`log f(s_g | j, lambda)` at scales (G, L): shape (J, G, L)."""
+        common = (
+            self.constant[:, None]
+            - 0.5 * float(self.genes.counts.sum()) * np.log(scale)
+            - 0.5 * self.squares_sum[:, None] / scale
+        )
+        return np.stack([spectrum.gain(between, scale) for spectrum in self.spectra]) + common
+
+
+def log_densities(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> Matrix:
+    """`log f(s_g | j)`, the scale of the gene's noise integrated out, shape (G, J) [PART-2] [PART-5]."""
+    out = np.empty((len(genes), len(partitions)))
+    start = 0
+    for block in genes.blocks(BLOCK):
+        prepared = Prepared.at(params, partitions, block)
+        out[start : start + len(block)] = logsumexp(_weighted(params, prepared)[0], axis=2).T
+        start += len(block)
+    return out
+
+
+def gene_posterior(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> GenePosterior:
+    """Posterior over partitions and the posterior mean of a gene's scale [PART-8]."""
+    parts = [
+        _posterior(params, *_weighted(params, Prepared.at(params, partitions, block))) for block in genes.blocks(BLOCK)
+    ]
+    joint = [part[0] for part in parts]
+    return GenePosterior(
+        partitions=np.concatenate([each.sum(axis=2).T for each in joint]),
+        log_density=np.concatenate([part[1] for part in parts]),
+        scale=np.concatenate([(part[0].sum(axis=0) * part[2]).sum(axis=1) for part in parts]),
+    )
+
+
+def summarise(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> HeteroscedasticStats:
+    """Statistics of one piece, with the scores of the complete data averaged: Fisher's identity [PART-3]."""
+    parts = iter(_block_stats(params, partitions, block) for block in genes.blocks(BLOCK))
+    total = next(parts)
+    for part in parts:
+        total = total + part
+    return total
+
+
+def _weighted(params: HeteroscedasticParams, prepared: Prepared) -> tuple[Array, Matrix]:
+    """Log of density x quadrature weight (J, G, L), and the scales (G, L)."""
+    if params.spread == 0.0:
+        scale = np.ones((len(prepared.residual), 1))
+        return prepared.log_densities(params.between, scale), scale
+    with np.errstate(divide="ignore"):
+        log_shares = np.log(params.shares)[:, None, None]
+
+    def log_integrand(eta: Matrix) -> Matrix:
+        mixed = logsumexp(prepared.log_densities(params.between, np.exp(eta)) + log_shares, axis=0)
+        return np.asarray(mixed + log_prior(eta, params.spread))
+
+    shape = 1.0 / params.spread + 0.5 * float(prepared.genes.counts.sum())
+    eta = scale_nodes(log_integrand, prepared.squares_sum, shape, params.spread)
+    step = np.log(eta[:, 1:2] - eta[:, :1])
+    scale = np.exp(eta)
+    return prepared.log_densities(params.between, scale) + (log_prior(eta, params.spread) + step), scale
+
+
+def _posterior(params: HeteroscedasticParams, weighted: Array, scale: Matrix) -> tuple[Array, Vector, Matrix]:
+    """Posterior over partitions and nodes (J, G, L), log densities (G,), and the scales."""
+    with np.errstate(divide="ignore"):
+        joint = weighted + np.log(params.shares)[:, None, None]
+    total = logsumexp(joint, axis=(0, 2))
+    return np.exp(joint - total[:, None]), total, scale
+
+
+def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> HeteroscedasticStats:
+    prepared = Prepared.at(params, partitions, genes)
+    joint, log_density, scale = _posterior(params, *_weighted(params, prepared))
+    P, r, at, a = prepared.proportions, prepared.residual, prepared.variances, params.between
+    precision = (joint.sum(axis=0) / scale).sum(axis=1)  # E[1 / lambda]
+    first = np.zeros((len(genes), P.shape[1]))
+    second = np.zeros((len(genes), P.shape[1], P.shape[1]))
+    between = 0.0
+    for spectrum, weight in zip(prepared.spectra, joint, strict=True):
+        for mean, square, trace in _block_moments(spectrum, weight, scale, a):
+            between += trace
+            first += mean
+            second += square
+    first_at, second_at = first @ P.T, second.reshape(len(genes), -1)
+    squared = second_at @ (P[:, :, None] * P[:, None, :]).reshape(len(P), -1).T
+    left = precision[:, None] * r * r - 2.0 * first_at * r + squared
+    by_mean = 0.5 * (left / at.mean - 1.0) / at.mean
+    by_sample = by_mean / genes.counts
+    by_sample += 0.5 * (precision[:, None] * genes.within / at.sample - (genes.counts - 1.0)) / at.sample
+    score_proportions = np.zeros_like(params.proportions)
+    inverse = 1.0 / at.mean
+    moment = np.einsum("gs,gtu->stu", inverse, second)
+    score_proportions[genes.types] = (
+        (r * inverse).T @ first
+        - np.einsum("st,stu->su", P, moment)
+        + 2.0 * params.noise.cell * by_sample.sum(axis=0)[:, None] * P
+    )
+    spread = float((joint.sum(axis=0) * prior_score(np.log(scale), params.spread)).sum()) if params.spread else 0.0
+    return HeteroscedasticStats(
+        log_likelihood=float(log_density.sum()),
+        counts=joint.sum(axis=(1, 2)),
+        score_mean=float(((precision[:, None] * r - first_at) * inverse).sum()),
+        score_between=between,
+        score_noise=params.noise.pull(at, prepared.squares, by_sample, by_mean),
+        score_spread=spread,
+        score_proportions=score_proportions,
+    )
+
+
+def _block_moments(
+    spectrum: Spectrum, weight: Matrix, scale: Matrix, between: float
+) -> Iterator[tuple[Matrix, Array, float]]:
+    """Per pair of blocks: what it adds to E[x / lambda] (G, T), to E[xx' / lambda] (G, T, T), and the score of a."""
+    over = weight / scale
+    shrunk = between / scale
+    count = spectrum.values.shape[1]
+    pull = [
+        (spectrum.slope[:, b, None] / scale) / (1.0 + shrunk * spectrum.values[:, b, None]) for b in range(count)
+    ]  # slopes Q'V^-1 r in the eigenvectors, (G, L)
+    inner = np.empty((len(weight), count, count))
+    mean = np.empty((len(weight), count))
+    trace = 0.0
+    for b in range(count):
+        eigen = spectrum.values[:, b, None]
+        factor = 1.0 + shrunk * eigen
+        mean[:, b] = between * (over * pull[b]).sum(axis=1)
+        trace += 0.5 * float((weight * (pull[b] ** 2 - eigen / (scale * factor))).sum())
+        for c in range(b + 1):
+            inner[:, b, c] = inner[:, c, b] = between**2 * (over * pull[b] * pull[c]).sum(axis=1)
+        inner[:, b, b] += between * (over / factor).sum(axis=1)
+    basis = spectrum.basis
+    yield np.einsum("gtb,gb->gt", basis, mean), basis @ inner @ basis.transpose(0, 2, 1), trace
