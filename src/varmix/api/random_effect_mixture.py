@@ -17,6 +17,7 @@ import pandas as pd
 from varmix.api.effect_rows import EffectRows, read_rows
 from varmix.api.effect_stream import EffectStream, is_stream, read_stream, stream_model
 from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning
+from varmix.inference.generator import generator_of
 from varmix.iteration import Runner, Serial, Threads
 from varmix.linalg.threads import one_thread
 from varmix.models.random_effect_mixture.climb import SCHEMES, Climb
@@ -111,14 +112,6 @@ def random_effect_mixture(
             fit = _fit(rows, model, climb, method, starts, generator_of(rng), tick)
     _warn(fit)
     return fit
-
-
-def generator_of(rng: np.random.Generator | int | None) -> np.random.Generator:
-    """The generator itself, or one of that seed. Raises OptionError."""
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"rng={rng!r} is no generator and no seed ({error}). Give for instance rng=1.") from error
 
 
 def known_residual(residual: float | str | None, errors: bool) -> float | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from varmix.api.group_rows import read_group_rows
 from varmix.errors import ConvergenceWarning, DataError, NotIdentifiedError, OptionError, VarmixWarning
+from varmix.inference.generator import generator_of
 from varmix.iteration import Starts, Status, from_every_start
 from varmix.linalg.threads import one_thread
 from varmix.models.independent_groups.climb import SCHEMES, Climb
@@ -155,7 +156,7 @@ def start_points(
         if values.shape != (len(names),) or not (np.isfinite(values) & (values >= 0.0)).all() or values[-1] <= 0.0:
             raise OptionError(f"start must be {len(names)} variances >= 0 ({', '.join(names)}), the residual positive.")
         first = [point(values / model.reduced.outward, known)]
-    generator = np.random.default_rng(rng)
+    generator = generator_of(rng)
     return [*first, *(random_start(pieces, known, generator) for _ in range(starts - 1))]
 
 

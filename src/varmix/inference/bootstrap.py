@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,9 @@ def parametric_bootstrap(
     A replicate that failed returns NaN throughout. Warns (ConvergenceWarning) where more than 1 % did. Raises
     OptionError for fewer than two replicates, NotAvailableError where fewer than two succeeded.
     """
-    if count < 2:
-        raise OptionError(f"{count} bootstrap replicates tell nothing: ask for at least 2 (usually 200 or more).")
+    given: Any = count
+    if not isinstance(given, (int, np.integer)) or count < 2:
+        raise OptionError(f"{count!r} bootstrap replicates tell nothing: ask for at least 2 (usually 200 or more).")
     result = Bootstrap(replicates=np.stack([replicate(child) for child in rng.spawn(count)]), names=names)
     if count - result.failed < 2:
         raise NotAvailableError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from scipy import stats
 
@@ -14,8 +16,8 @@ LEVEL = 0.95
 
 def check_level(level: float) -> None:
     """Raise OptionError unless 0 < level < 1."""
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"level={level} must lie between 0 and 1, for instance 0.95.")
+    if not isinstance(level, Real) or not 0.0 < level < 1.0:
+        raise OptionError(f"level={level!r} must lie between 0 and 1, for instance 0.95.")
 
 
 def wald_interval(

@@ -86,7 +86,7 @@ def _paths(named: Mapping[str, Fit]) -> pd.DataFrame:
     for name, fit in named.items():
         if "paths" not in fit.report.tables:
             raise NotAvailableError(
-                f"A fit of kind '{fit.report.kind}' has no paths of several starts. Use fit.plot.progress()."
+                f"A fit of kind '{fit.report.kind}' keeps no paths of several starts: see fit.table('progress')."
             )
         starts = fit.starts.set_index("start")
         told = fit.table("paths")

@@ -34,7 +34,7 @@ def plot_paths(fits: Mapping[str, Fit], *, x: Along = "evaluations", ax: Any = N
     in standard errors (the Newton decrement of `fit.certificate`), with the tolerance that fits are held to unless told
     otherwise. A diamond marks where Newton took over from a scheme that would not have arrived. `ax` may be one Axes
     (for the left panel alone) or two. Works on loaded fits. Raises OptionError (no fits, other data or criteria, an
-    unknown `x`), NotAvailableError (moments).
+    unknown `x`), NotAvailableError (moments, grid mixtures).
     """
     if x not in get_args(Along):
         raise OptionError(f"x={x!r} is not known. Use 'evaluations' or 'step'.")
@@ -64,6 +64,11 @@ def _tables(fits: Mapping[str, Fit]) -> dict[str, pd.DataFrame]:
         if fit.criterion == "moments":
             raise NotAvailableError(
                 f"'{name}' was fitted by moments, which are solved at once: there is no path. Leave it out."
+            )
+        if "evaluations" not in fit.progress:
+            raise NotAvailableError(
+                f"'{name}' has no path of a climb (its steps are residual variances tried): see its fit.progress, or "
+                "draw fit.plot.mixing()."
             )
     if len(kinds) > 1:
         told = "; ".join(f"{criterion} of {response}, n = {n}" for criterion, response, n in sorted(kinds))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import NotAvailableError, OptionError
+from varmix.inference.generator import generator_of
 from varmix.iteration import Certificate, Status
 from varmix.results import html, store, text
 from varmix.results.report import Report
@@ -151,7 +152,7 @@ class Fit:
 
     def bootstrap(self, replicates: int = 200, rng: np.random.Generator | int | None = None) -> Any:
         """Parametric bootstrap: refits of draws from the fitted model."""
-        return self.report.bootstrap(replicates, np.random.default_rng(rng))
+        return self.report.bootstrap(replicates, generator_of(rng))
 
     def covariance(self, information: str | None = None) -> pd.DataFrame:
         """Covariance of the variance estimates, by 'expected', 'observed' or 'average' information [VC-4].
@@ -169,7 +170,7 @@ class Fit:
 
     def simulate(self, rng: np.random.Generator | int | None = None) -> Vector:
         """A response drawn from the fitted model, shape (n,)."""
-        return self.report.simulate(np.random.default_rng(rng))
+        return self.report.simulate(generator_of(rng))
 
     # broom.mixed's three verbs
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from varmix.errors import OptionError
 from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Status, iterate_and_finish
@@ -41,10 +44,13 @@ class Climb:
             raise OptionError(f"method={self.scheme!r} is not known. Use one of {', '.join(SCHEMES)}.")
         if self.accelerate not in ACCELERATORS:
             raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
-        if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
+        steps, polish, tolerance = (getattr(self, name) for name in ("max_iterations", "polish", "tolerance"))
+        if not isinstance(steps, (int, np.integer)) or steps < 1:
             raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
-        if not self.tolerance > 0.0:
-            raise OptionError(f"tolerance={self.tolerance} must be positive (a distance in standard errors).")
+        if not isinstance(polish, (bool, np.bool_)):
+            raise OptionError(f"polish={self.polish!r} must be True or False.")
+        if not isinstance(tolerance, Real) or not float(tolerance) > 0.0:
+            raise OptionError(f"tolerance={self.tolerance!r} must be positive (a distance in standard errors).")
 
     def run(self, pieces: Sequence[Piece], start: GroupParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units)."""

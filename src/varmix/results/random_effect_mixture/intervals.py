@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,8 +94,11 @@ class Intervals:
         Columns `value` (units of the data) and `log_likelihood`. The grid ends where the profile has fallen by `reach`
         times 1.92 (half the 95 % quantile of chi-square(1)), or at the bounds. Raises OptionError, NotAvailableError.
         """
-        if not 0.0 < reach < np.inf or points < 2:
-            raise OptionError(f"reach={reach} must be positive (in units of 1.92) and points={points} at least 2.")
+        given: Any = points
+        if not 0.0 < reach < np.inf or not isinstance(given, (int, np.integer)) or points < 2:
+            raise OptionError(
+                f"reach={reach} must be positive (in units of 1.92) and points={points!r} a whole number of at least 2."
+            )
         at = self.coordinate(name)
         profile = self._profiled(at)
         level = min(float(stats.chi2.cdf(reach * stats.chi2.ppf(LEVEL, 1), 1)), SURE)

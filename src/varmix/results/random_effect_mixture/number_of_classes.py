@@ -129,8 +129,11 @@ def classes_test(
     rng: np.random.Generator,
 ) -> ClassesTest:
     """The same test with starts of one's own for the fits to the data. Raises OptionError for no replicates."""
-    if replicates < 1:
-        raise OptionError(f"replicates={replicates} must be at least 1: 19 can reject at .05, 99 or more are usual.")
+    given: Any = replicates
+    if not isinstance(given, (int, np.integer)) or replicates < 1:
+        raise OptionError(
+            f"replicates={replicates!r} must be a whole number >= 1: 19 can reject at .05, 99 or more are usual."
+        )
     fitted, better = nested_fits(small, small_starts, large, large_starts, climb)
     statistic = likelihood_ratio_of(fitted, better)
     truth = fitted.params.ordered()

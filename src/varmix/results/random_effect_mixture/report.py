@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import NotAvailableError, OptionError
+from varmix.inference.generator import generator_of
 from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Outcome, Starts, Status
 from varmix.models.random_effect_mixture.climb import Climb
@@ -256,7 +257,7 @@ class RandomEffectMixtureReport(Report):
         if kind == "bootstrap":
             replicates, rng = options.pop("replicates", 200), options.pop("rng", None)
             self._refuse_options(options)
-            lower, upper = self.bootstrap(replicates, np.random.default_rng(rng)).interval(level=level)
+            lower, upper = self.bootstrap(replicates, generator_of(rng)).interval(level=level)
             return float(lower[position]), float(upper[position])
         self._refuse_options(options)
         if kind not in (None, "profile", "wald"):
@@ -276,7 +277,7 @@ class RandomEffectMixtureReport(Report):
         """Bootstrap likelihood-ratio test of fewer classes within more; `replicates`, `rng`."""
         if not isinstance(other, RandomEffectMixtureReport):
             raise OptionError("Only two mixtures of random effects that hold their data can be compared.")
-        replicates, rng = options.pop("replicates", 99), np.random.default_rng(options.pop("rng", None))
+        replicates, rng = options.pop("replicates", 99), generator_of(options.pop("rng", None))
         self._refuse_options(options)
         return compare_classes(
             self.model, self.params, other.model, other.params, self.estimation.climb, replicates, rng

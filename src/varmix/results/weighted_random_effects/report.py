@@ -14,6 +14,7 @@ import pandas as pd
 from varmix.errors import NotAvailableError, OptionError
 from varmix.formula import Design
 from varmix.inference.bootstrap import Bootstrap
+from varmix.inference.generator import generator_of
 from varmix.inference.information import standard_errors
 from varmix.inference.likelihood_ratio import LikelihoodRatio
 from varmix.inference.wald import LEVEL, wald_interval, wald_test
@@ -251,7 +252,7 @@ class WeightedRandomEffectsReport(Report):
         if kind == "bootstrap":
             replicates, rng = options.pop("replicates", 200), options.pop("rng", None)
             _refuse_options(options)
-            lower, upper = self.bootstrap(replicates, np.random.default_rng(rng)).interval(level=level)
+            lower, upper = self.bootstrap(replicates, generator_of(rng)).interval(level=level)
             return float(lower[component]), float(upper[component])
         _refuse_options(options)
         if kind not in (None, "profile", "wald"):
