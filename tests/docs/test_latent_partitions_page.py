@@ -1,0 +1,313 @@
+"""What `docs/theory/latent_partitions.md` says of likelihood, scores, schemes and results, held against dense algebra.
+
+Nothing of varmix is used here: the page must be right on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from latent_partition_algebra import (
+    BLOCKS,
+    DIFFERENCE,
+    ROUNDING,
+    changed,
+    covariance,
+    dense,
+    example,
+    gradient,
+    log_likelihood,
+    noise,
+    posterior,
+    reduced,
+    scores,
+)
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+
+@pytest.fixture(scope="module")
+def case() -> SimpleNamespace:
+    return example()
+
+
+def test_samples_share_block_means_and_the_density_needs_only_means_and_squares(case: SimpleNamespace) -> None:
+    rng = np.random.default_rng(1)  # [PART-1]
+    C, draws, at = BLOCKS[2], 400_000, case.at
+    M = at.mu + np.sqrt(at.a) * rng.normal(size=(draws, 2))
+    X = (M @ C.T)[:, None] + np.sqrt(at.tau2) * rng.normal(size=(draws, 3, 3))
+    three = case.of[[0, 1, 2]]  # one sample of the first type, two of the second
+    S = np.einsum("git,it->gi", X, at.P[three]) + np.sqrt(at.omega2) * rng.normal(size=(draws, 3))
+    # The standard error of a covariance of order 2 from 400,000 draws is 0.004; four of them.
+    np.testing.assert_allclose(np.cov(S.T), covariance(at, three, C), atol=0.018)
+    np.testing.assert_allclose(posterior(case, at).log_f, dense(case.samples, case.of, at), atol=ROUNDING)  # [PART-2]
+
+
+def test_woodbury_and_the_determinant_are_as_printed(case: SimpleNamespace) -> None:
+    p, at = posterior(case, case.at), case.at  # [PART-2]
+    for C, K in zip(BLOCKS, p.K, strict=True):
+        Q, inverse = at.P @ C, np.diag(1 / p.E)
+        V = np.diag(p.E) + at.a * Q @ Q.T
+        printed = inverse - at.a * inverse @ Q @ np.linalg.inv(K) @ Q.T @ inverse
+        np.testing.assert_allclose(printed, np.linalg.inv(V), atol=ROUNDING)
+        assert np.log(p.d / case.n).sum() + np.linalg.slogdet(K)[1] == pytest.approx(np.linalg.slogdet(V)[1])
+        assert np.linalg.eigvalsh(K).min() >= 1.0
+
+
+def test_missing_samples_leave_the_density_of_those_that_are_there(case: SimpleNamespace) -> None:
+    there = np.array([0, 2, 3, 4, 5, 8])  # [PART-2]: types 0, 1, 2 (three of four samples) and 3; type 4 has none
+    left = changed(case.at, P=case.at.P[:4])
+    part = SimpleNamespace(n=np.bincount(case.of[there]), **reduced(case.samples[:, there], case.of[there], 4))
+    np.testing.assert_allclose(
+        posterior(part, left).log_f, dense(case.samples[:, there], case.of[there], case.at), atol=ROUNDING
+    )
+
+
+def test_one_gene_that_varies_bounds_the_likelihood_that_a_constant_gene_would_raise(case: SimpleNamespace) -> None:
+    constant = np.full((1, len(case.of)), 5.0)
+
+    def path(samples: np.ndarray) -> list[float]:
+        one = SimpleNamespace(n=case.n, **reduced(samples, case.of, 5))
+        points = [changed(case.at, tau2=v, omega2=v) for v in 10.0 ** -np.arange(4, 12, 2.0)]
+        return [float(logsumexp(posterior(one, at).log_f + np.log(at.pi), axis=1).sum()) for at in points]
+
+    assert np.diff(path(constant)).min() > 1.0
+    assert np.diff(path(np.concatenate([constant, case.samples[:1]]))).max() < -1.0
+
+
+def test_cell_and_measurement_noise_cannot_be_told_apart_by_pure_samples(case: SimpleNamespace) -> None:
+    pure = changed(case.at, P=np.eye(3)[[0, 1, 2, 0, 1]])
+    moved = {"tau2": case.at.tau2 - 0.05, "omega2": case.at.omega2 + 0.05}
+    assert log_likelihood(case, changed(pure, **moved)) == pytest.approx(log_likelihood(case, pure), abs=ROUNDING)
+    assert abs(log_likelihood(case, changed(case.at, **moved)) - log_likelihood(case, case.at)) > 1e-2
+
+
+def test_partitions_are_told_apart_by_proportions_of_full_rank(case: SimpleNamespace) -> None:
+    left = np.linalg.pinv(case.at.P)
+    for C in BLOCKS:
+        shown = case.at.P @ C @ C.T @ case.at.P.T
+        np.testing.assert_allclose(left @ shown @ left.T, C @ C.T, atol=ROUNDING)
+    same = np.array([[0.5, 0.2, 0.3], [0.5, 0.3, 0.2]])  # two sample types, the first cell type equal in both
+    first, second = (same @ C @ C.T @ same.T for C in (BLOCKS[0], BLOCKS[3]))
+    assert not np.allclose(first, second)
+    one = same[:1]  # a single sample type: two partitions coincide
+    np.testing.assert_allclose(one @ BLOCKS[0] @ BLOCKS[0].T @ one.T, 1.0)
+    half = np.array([[0.25, 0.25, 0.5]])
+    np.testing.assert_allclose(*(half @ BLOCKS[j] @ BLOCKS[j].T @ half.T for j in (2, 3)))
+
+
+def test_scores_are_those_printed_in_both_forms(case: SimpleNamespace) -> None:
+    at, found = case.at, scores(case, case.at)  # [PART-3]
+    for name in ("mu", "a", "tau2", "omega2"):
+        f = lambda v, name=name: log_likelihood(case, changed(at, **{name: float(v)}))  # noqa: E731
+        assert getattr(found, name) == pytest.approx(float(gradient(f, np.array(getattr(at, name)))), abs=DIFFERENCE)
+    np.testing.assert_allclose(
+        found.total, gradient(lambda P: log_likelihood(case, changed(at, P=P)), at.P), atol=DIFFERENCE
+    )
+    held = changed(at, d=noise(at))
+    np.testing.assert_allclose(
+        found.P, gradient(lambda P: log_likelihood(case, changed(held, P=P)), at.P), atol=DIFFERENCE
+    )
+    np.testing.assert_allclose(
+        found.d, gradient(lambda d: log_likelihood(case, changed(at, d=d)), noise(at)), atol=DIFFERENCE
+    )
+    softmax = lambda w: log_likelihood(case, changed(at, pi=np.exp(w - logsumexp(w))))  # noqa: E731
+    np.testing.assert_allclose(found.log_pi, gradient(softmax, np.log(at.pi)), atol=DIFFERENCE)
+
+    p, genes = posterior(case, at), len(case.s)
+    V = [np.diag(p.E) + at.a * at.P @ C @ C.T @ at.P.T for C in BLOCKS]
+    inverse = [np.linalg.inv(v) for v in V]
+    G = [v @ (p.r.T @ (p.R[:, [j]] * p.r)) @ v - p.R[:, j].sum() * v for j, v in enumerate(inverse)]
+    assert found.mu == pytest.approx(sum(float((v @ p.r.T @ p.R[:, j]).sum()) for j, v in enumerate(inverse)))
+    assert found.a == pytest.approx(sum(np.trace((at.P @ C).T @ G[j] @ at.P @ C) for j, C in enumerate(BLOCKS)) / 2)
+    np.testing.assert_allclose(found.P, at.a * sum(G[j] @ at.P @ C @ C.T for j, C in enumerate(BLOCKS)), atol=ROUNDING)
+    diagonal = sum(np.diag(g) for g in G) / (2 * case.n)
+    rest = (case.W.sum(axis=0) / p.d - (case.n - 1) * genes) / (2 * p.d)
+    np.testing.assert_allclose(found.d, diagonal + rest, atol=ROUNDING)
+    none = changed(at, a=0.0)
+    upward = (log_likelihood(case, changed(at, a=1e-6)) - log_likelihood(case, none)) / 1e-6
+    assert scores(case, none).a == pytest.approx(upward, rel=1e-3)  # one-sided: the second derivative times 1e-6
+
+
+def test_moments_of_the_types_are_those_of_the_dense_posterior(case: SimpleNamespace) -> None:
+    at, p = case.at, posterior(case, case.at)  # [PART-3], [PART-8]
+    centred, first, second = case.samples - at.mu, np.zeros((30, 3)), np.zeros((30, 3, 3))
+    for j, C in enumerate(BLOCKS):
+        shared = at.a * C @ C.T @ at.P[case.of].T  # covariance of the types' means with the samples
+        slope = shared @ np.linalg.inv(covariance(at, case.of, C))
+        mean = centred @ slope.T
+        first += p.R[:, [j]] * mean
+        spread = at.a * C @ C.T - slope @ shared.T
+        second += p.R[:, j, None, None] * (mean[:, :, None] * mean[:, None, :] + spread)
+        direct = np.linalg.inv(np.eye(C.shape[1]) / at.a + C.T @ p.H @ C)
+        np.testing.assert_allclose(direct, at.a * np.linalg.inv(p.K[j]), atol=ROUNDING)  # [PART-4]
+    np.testing.assert_allclose(p.x, first, atol=ROUNDING)
+    np.testing.assert_allclose(p.Z, second, atol=ROUNDING)
+
+
+def test_expression_in_a_sample_and_differences_are_as_printed(case: SimpleNamespace) -> None:
+    at, p, i = case.at, posterior(case, case.at), 4  # [PART-8]
+    row, d = at.P[case.of[i]], noise(at)[case.of[i]]
+    printed = at.mu + p.x + (case.samples[:, [i]] - at.mu - p.x @ row[:, None]) * at.tau2 * row / d
+    exact = np.zeros_like(printed)
+    for j, C in enumerate(BLOCKS):
+        cross = at.a * C @ C.T @ at.P[case.of].T
+        cross[:, i] += at.tau2 * row
+        inverse = np.linalg.inv(covariance(at, case.of, C))
+        exact += p.R[:, [j]] * (at.mu + (case.samples - at.mu) @ inverse @ cross.T)
+    np.testing.assert_allclose(printed, exact, atol=ROUNDING)
+    together = sum(p.R[:, j, None, None] * C @ C.T for j, C in enumerate(BLOCKS))
+    np.testing.assert_allclose(together[:, 0, 1], p.R[:, [0, 1]].sum(axis=1), atol=ROUNDING)
+    rng, gene = np.random.default_rng(3), 1
+    z = rng.choice(5, size=400_000, p=p.R[gene])
+    drawn = np.zeros((len(z), 3))
+    for j, C in enumerate(BLOCKS):
+        of = np.flatnonzero(z == j)
+        normal = rng.multivariate_normal(at.a * p.u[j][gene], at.a * np.linalg.inv(p.K[j]), size=len(of))
+        drawn[of] = normal @ C.T
+    gap = drawn[:, 0] - drawn[:, 2]
+    mean = p.x[gene, 0] - p.x[gene, 2]
+    variance = p.Z[gene, 0, 0] - 2 * p.Z[gene, 0, 2] + p.Z[gene, 2, 2] - mean**2
+    # Four standard errors of a mean and of a variance from 400,000 draws of order one.
+    assert gap.mean() == pytest.approx(mean, abs=4 * np.sqrt(variance / len(z)))
+    assert gap.var() == pytest.approx(variance, rel=0.02)
+    assert (gap == 0).mean() == pytest.approx(together[gene, 0, 2], abs=4e-3)
+
+
+def em(case: SimpleNamespace, at: SimpleNamespace) -> SimpleNamespace:
+    """[PART-4] with P held."""
+    p, genes = posterior(case, at), len(case.s)
+    counts = p.R.sum(axis=0)
+    b = sum(count * C.shape[1] for count, C in zip(counts, BLOCKS, strict=True))
+    delta = at.a * sum(float(p.R[:, j] @ p.u[j].sum(axis=1)) for j in range(5)) / b
+    square = at.a**2 * p.quad + sum(at.a * c * np.trace(np.linalg.inv(K)) for c, K in zip(counts, p.K, strict=True))
+    s, total = scores(case, at), genes * case.n.sum()
+    return SimpleNamespace(
+        P=at.P,
+        pi=counts / genes,
+        mu=at.mu + delta,
+        a=square / b - delta**2,
+        tau2=at.tau2 + 2 * at.tau2**2 / total * s.tau2,
+        omega2=at.omega2 + 2 * at.omega2**2 / total * s.omega2,
+        b=b,
+    )
+
+
+def test_em_is_closed_and_along_the_scores(case: SimpleNamespace) -> None:
+    at, total = case.at, len(case.s) * case.n.sum()
+    p, s, after = posterior(case, at), scores(case, at), em(case, at)
+    delta = after.mu - at.mu
+    assert after.a + delta**2 == pytest.approx(at.a + 2 * at.a**2 / after.b * s.a, abs=ROUNDING)
+    cells = changed(at, omega2=0.0)
+    p = posterior(case, cells)
+    closed = ((case.W + case.n * p.L) / (at.P**2).sum(axis=1)).sum() / total
+    assert em(case, cells).tau2 == pytest.approx(closed, abs=ROUNDING)
+    measured = changed(at, tau2=0.0)
+    p = posterior(case, measured)
+    assert em(case, measured).omega2 == pytest.approx((case.W + case.n * p.L).sum() / total, abs=ROUNDING)
+
+
+def rows_of(case: SimpleNamespace, at: SimpleNamespace, kappa: np.ndarray | None = None) -> np.ndarray:
+    """The least-squares problems of [PART-4] on the simplex, by a general solver; kappa where cells are noisy."""
+    pull = np.zeros(len(at.P)) if kappa is None else kappa * at.tau2 * noise(at)
+    p, found = posterior(case, at), np.empty_like(at.P)
+    for row in range(len(at.P)):
+        A = case.n[row] * p.Z.sum(axis=0) + max(pull[row], 0.0) * np.eye(3)
+        b = case.n[row] * p.r[:, row] @ p.x + max(-pull[row], 0.0) * at.P[row]
+        simplex = {"type": "eq", "fun": lambda q: q.sum() - 1.0}
+        found[row] = minimize(
+            lambda q, A=A, b=b: (q @ A @ q / 2 - b @ q) / 100,
+            at.P[row],
+            jac=lambda q, A=A, b=b: (A @ q - b) / 100,
+            bounds=[(0, 1)] * 3,
+            constraints=[simplex],
+            method="SLSQP",
+            options={"ftol": 1e-14, "maxiter": 200},
+        ).x
+    return found / found.sum(axis=1, keepdims=True)
+
+
+def mm(case: SimpleNamespace, at: SimpleNamespace) -> SimpleNamespace:
+    p = posterior(case, at)
+    V = [np.linalg.inv(np.diag(p.E) + at.a * at.P @ C @ C.T @ at.P.T) for C in BLOCKS]
+    quad = sum(p.R[:, j] @ (p.r @ v) ** 2 for j, v in enumerate(V)) / case.n + case.W.sum(axis=0) / p.d**2
+    trace = sum(p.R[:, j].sum() * np.diag(v) for j, v in enumerate(V)) / case.n + (case.n - 1) * len(p.R) / p.d
+    np.testing.assert_allclose((quad - trace) / 2, scores(case, at).d, atol=ROUNDING)
+    c = (at.P**2).sum(axis=1)
+    return changed(
+        at,
+        a=at.a * np.sqrt(p.quad / p.trace),
+        tau2=at.tau2 * np.sqrt(c @ quad / (c @ trace)),
+        omega2=at.omega2 * np.sqrt(quad.sum() / trace.sum()),
+        pi=p.R.mean(axis=0),
+    )
+
+
+def px_scale(case: SimpleNamespace, at: SimpleNamespace) -> float:
+    p = posterior(case, at)
+    expected = np.einsum("st,gtu,su->gs", at.P, p.Z, at.P) / p.E
+    return float((p.r * (p.x @ at.P.T) / p.E).sum() / expected.sum())
+
+
+def px(case: SimpleNamespace, at: SimpleNamespace) -> SimpleNamespace:
+    s, b = scores(case, at), em(case, at).b
+    return changed(at, a=px_scale(case, at) ** 2 * (at.a + 2 * at.a**2 / b * s.a))
+
+
+def proportions(case: SimpleNamespace, at: SimpleNamespace) -> SimpleNamespace:
+    """At constant noise."""
+    return changed(at, P=rows_of(case, at))
+
+
+@pytest.mark.parametrize("scheme", [em, mm, px, proportions])
+def test_every_scheme_climbs(
+    case: SimpleNamespace, scheme: Callable[[SimpleNamespace, SimpleNamespace], SimpleNamespace]
+) -> None:
+    rng = np.random.default_rng(2)  # [PART-4]
+    for _ in range(10):
+        at = SimpleNamespace(
+            mu=rng.uniform(2, 6), a=rng.uniform(0.1, 4), tau2=rng.uniform(0.05, 2), omega2=rng.uniform(0.05, 2),
+            pi=rng.dirichlet(np.ones(5)), P=rng.dirichlet(np.ones(3), size=5),
+        )  # fmt: skip
+        if scheme is proportions:
+            at = changed(at, d=noise(at))
+        gained = log_likelihood(case, scheme(case, at)) - log_likelihood(case, at)
+        assert gained > 1e-6  # none of these points is an optimum
+
+
+def test_the_scale_exceeds_one_with_the_score_and_is_the_form_printed(case: SimpleNamespace) -> None:
+    for a in (0.05, 1.7, 30.0):  # [PART-4]
+        at = changed(case.at, a=a)
+        p, s, delta = posterior(case, at), scores(case, at), px_scale(case, at)
+        expected = (np.einsum("st,gtu,su->gs", at.P, p.Z, at.P) / p.E).sum()
+        assert delta == pytest.approx(1 + 2 * a * s.a / expected, abs=ROUNDING)
+        assert float((at.P * s.P).sum()) == pytest.approx(2 * a * s.a, abs=1e-8 * expected)
+        assert (delta > 1) == (s.a > 0)
+
+
+def test_a_shortened_step_of_proportions_climbs_where_cells_are_noisy(case: SimpleNamespace) -> None:
+    at = case.at  # [PART-4]
+    p, s = posterior(case, at), scores(case, at)
+    goal = rows_of(case, at, -2 * s.d)
+
+    def criterion(P: np.ndarray) -> np.ndarray:
+        d = noise(changed(at, P=P))
+        L = p.r**2 - 2 * p.r * (p.x @ P.T) + np.einsum("st,gtu,su->gs", P, p.Z, P)
+        return np.asarray((case.n * np.log(d) + (case.W + case.n * L) / d).sum(axis=0))
+
+    A, b = case.n[:, None, None] * p.Z.sum(axis=0), case.n[:, None] * (p.r.T @ p.x)
+    kappa = -2 * s.d[:, None] * at.tau2 * p.d[:, None]
+    downhill = np.einsum("stu,su->st", A, at.P) - b + kappa * at.P  # both signs of kappa
+    np.testing.assert_allclose(downhill, -p.d[:, None] * s.total, atol=ROUNDING)
+
+    step = np.ones(len(goal))
+    while (worse := criterion(at.P + step[:, None] * (goal - at.P)) > criterion(at.P)).any():
+        step[worse] /= 2
+    moved = changed(at, P=at.P + step[:, None] * (goal - at.P))
+    assert step.min() > 0.1
+    slopes = ((goal - at.P) * s.total).sum(axis=1)
+    assert (slopes > 0).all()  # uphill in every row
+    assert log_likelihood(case, moved) > log_likelihood(case, at)
