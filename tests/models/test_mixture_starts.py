@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import varmix as vm
+from varmix.errors import VarmixWarning
 from varmix.models.random_effect_mixture.directional import variance_grid
 from varmix.models.random_effect_mixture.reduction import reduce_rows
 from varmix.models.random_effect_mixture.starting import random_start
@@ -56,3 +57,15 @@ def test_a_start_very_far_from_the_data_arrives(variances: list[float], residual
     assert fit.status.arrived
     near = vm.random_effect_mixture(y, x, classes=3, rng=1)
     assert fit.log_likelihood == pytest.approx(near.log_likelihood, abs=1e-6)  # certified ends of one maximum
+
+
+@pytest.mark.filterwarnings("ignore::varmix.errors.VarmixWarning")
+@pytest.mark.parametrize("classes", [1, 2])
+def test_left_over_rows_of_exactly_0_do_not_stop_a_fit(classes: int) -> None:
+    """The likelihood has no maximum there: climbs towards s = 0 end where numbers do."""
+    rng = np.random.default_rng(1)
+    x = np.where(rng.random(200) < 0.6, 0.0, rng.normal(size=200))
+    y = x * rng.normal(size=200) + np.where(x == 0.0, 0.0, 0.3 * rng.normal(size=200))
+    with pytest.warns(VarmixWarning, match="no global maximum"):
+        fit = vm.random_effect_mixture(y, x, classes=classes, starts=30, rng=1)
+    assert np.isfinite(fit.log_likelihood)

@@ -67,10 +67,15 @@ class MixtureStats:
         )
 
 
+VANISHED = 1e-150
+"""Residual variance (internal units) whose square leaves the range of numbers: left-over rows then have no curvature,
+and only those that are exactly 0 lead there."""
+
+
 def defined(params: MixtureParams, units: Units) -> bool:
-    """Whether every unit has a density: s > 0, or no class that counts and no left-over row needs it."""
+    """Whether every unit has a density: s > 0, or no class (empty ones included) and no left-over row needs it."""
     if params.residual > 0.0:
-        return True
+        return units.rest_rows == 0.0 or params.residual > VANISHED
     return units.rest_rows == 0.0 and bool((params.variances > 0.0).all())
 
 
