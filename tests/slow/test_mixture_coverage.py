@@ -6,11 +6,11 @@ import warnings
 
 import numpy as np
 import pytest
-from fitted_mixture import start_of
 from slope_model import SlopeModel
 
 from varmix.errors import ConvergenceWarning
 from varmix.models.random_effect_mixture.climb import Climb
+from varmix.models.random_effect_mixture.fitting import default_starts, fit_from
 from varmix.results.random_effect_mixture.estimates import Estimates
 from varmix.results.random_effect_mixture.intervals import Intervals
 
@@ -29,12 +29,10 @@ def draw(rng: np.random.Generator, effects: int, rows: int) -> SlopeModel:
     return SlopeModel(y=y, x=x, group=group if rows > 1 else None)
 
 
-def fitted(data: SlopeModel) -> Intervals:
-    """The best of two starts: moments, and the truth."""
+def fitted(data: SlopeModel, rng: np.random.Generator) -> Intervals:
+    """As a user's fit starts, without the truth: moments, the merged grid, grown class by class, and one at random."""
     model = data.model()
-    truth = model.point_of(VARIANCES, RESIDUAL, SHARES)
-    ends = [Climb().run(model.pieces, start) for start in (start_of(model), truth)]
-    best = max(ends, key=lambda outcome: outcome.objective)
+    best = fit_from(model, Climb(), [start for _, start in default_starts(model, 4, rng)]).best
     assert best.status.arrived
     return Intervals(Estimates(model, best.params.ordered()), best.objective, Climb())
 
@@ -47,7 +45,7 @@ def test_profile_intervals_of_the_share_cover(effects: int, rows: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         for _ in range(DRAWS):
-            found = fitted(draw(rng, effects, rows))
+            found = fitted(draw(rng, effects, rows), rng)
             lower, upper = found.profile("pi_1")
             inside += lower <= SHARES[0] <= upper
             ends = found.wald("pi_1")

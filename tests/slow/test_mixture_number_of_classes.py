@@ -12,7 +12,7 @@ from varmix.results.random_effect_mixture.number_of_classes import classes_test
 
 pytestmark = pytest.mark.slow
 
-DATA_SETS, REPLICATES, LEVEL = 200, 19, 0.05
+DATA_SETS, REPLICATES, LEVEL = 400, 19, 0.05
 TRUTHS = {1: ([0.5], [1.0]), 2: ([0.01, 2.0], [0.6, 0.4])}
 
 
@@ -36,9 +36,12 @@ def rejections(truth: int, tested: int, data_sets: int) -> int:
 
 @pytest.mark.parametrize("classes", [1, 2])
 def test_the_level_is_held(classes: int) -> None:
-    """Exact band: at the true number of classes rejections are Binomial(200, .05) up to the estimation of the rest."""
+    """At the true number of classes rejections are Binomial(400, .05) up to the estimation of the rest.
+
+    The band holds 98 % of them: a level of .02 or less, or of .10 and more, is found out nine times in ten.
+    """
     count = rejections(classes, classes, DATA_SETS)
-    assert stats.binom.ppf(0.001, DATA_SETS, LEVEL) <= count <= stats.binom.ppf(0.999, DATA_SETS, LEVEL)
+    assert stats.binom.ppf(0.01, DATA_SETS, LEVEL) <= count <= stats.binom.ppf(0.99, DATA_SETS, LEVEL)
 
 
 def test_a_second_class_that_is_there_is_found() -> None:

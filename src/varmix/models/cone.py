@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear, nnls
 
 from varmix.iteration import Certificate
-from varmix.typing import Square, Vector
+from varmix.typing import Matrix, Square, Vector
 
 RANK = 1e-12
 """Eigenvalues of the scaled information below this share of the largest are directions the data cannot tell apart."""
@@ -34,8 +34,16 @@ def quadratic_step(values: Vector, score: Vector, information: Square) -> Vector
         design = np.vstack([design, math.sqrt(RANK * eigenvalues[-1]) * basis[:, ~keep].T])
     target = design @ start
     target[: root.size] += scores
-    landed = nnls(design, target)[0]
+    landed = _nonnegative(design, target)
     return np.where(landed == 0.0, -values, (landed - start) * scale)
+
+
+def smallest_eigenvalue(information: Square) -> float:
+    """Of the matrix scaled to absolute diagonal 1; 0 without any coordinate."""
+    if not len(information):
+        return 0.0
+    scale = 1.0 / np.sqrt(np.maximum(np.abs(information.diagonal()), np.finfo(float).tiny))
+    return float(np.linalg.eigvalsh(information * np.outer(scale, scale))[0])
 
 
 def certify(values: Vector, score: Vector, information: Square) -> Certificate:
@@ -61,3 +69,12 @@ def certify(values: Vector, score: Vector, information: Square) -> Certificate:
         newton_decrement=math.sqrt(max(float(step @ (2.0 * score - information @ step)), 0.0)),
         on_boundary=boundary,
     )
+
+
+def _nonnegative(design: Matrix, target: Vector) -> Vector:
+    """Argument x >= 0 of the least |design x - target|; where NNLS cycles, by bounded least squares."""
+    try:
+        return np.asarray(nnls(design, target)[0])
+    except RuntimeError:
+        found = np.asarray(lsq_linear(design, target, bounds=(0.0, np.inf), method="bvls").x)
+        return np.where(found > RANK * found.max(initial=0.0), found, 0.0)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from varmix.models.cone import quadratic_step
+from varmix.models.cone import quadratic_step, smallest_eigenvalue
 from varmix.models.independent_groups.closed import close
 from varmix.models.independent_groups.params import GroupParams
-from varmix.models.independent_groups.scheme import SADDLE, GroupScheme, movable, smallest_eigenvalue
+from varmix.models.independent_groups.scheme import SADDLE, GroupScheme, movable
 from varmix.models.independent_groups.statistics import GroupStats
 
 DEFINITE = 1e-10

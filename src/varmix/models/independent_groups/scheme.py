@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from varmix.iteration import Certificate
-from varmix.models.cone import certify
+from varmix.models.cone import certify, smallest_eigenvalue
 from varmix.models.independent_groups.blocks import Blocks, block_statistics
 from varmix.models.independent_groups.closed import Closed, close
 from varmix.models.independent_groups.params import GroupParams
 from varmix.models.independent_groups.rest import Rest, rest_statistics
 from varmix.models.independent_groups.scalars import Scalars, scalar_statistics
 from varmix.models.independent_groups.statistics import GroupStats
-from varmix.typing import Mask, Square
+from varmix.typing import Mask
 
 Piece = Scalars | Blocks | Rest
 """Groups of one kind; a model is a few of them."""
@@ -41,14 +41,6 @@ def summarise_groups(params: GroupParams, piece: Piece) -> GroupStats:
 def movable(params: GroupParams, closed: Closed) -> Mask:
     """Variances that are not held and are inside, or at 0 with the gradient pointing inside."""
     return np.asarray(~params.held & ((params.values > 0.0) | (closed.score > 0.0)))
-
-
-def smallest_eigenvalue(information: Square) -> float:
-    """Of the matrix scaled to absolute diagonal 1; 0 without any coordinate."""
-    if not len(information):
-        return 0.0
-    scale = 1.0 / np.sqrt(np.maximum(np.abs(information.diagonal()), np.finfo(float).tiny))
-    return float(np.linalg.eigvalsh(information * np.outer(scale, scale))[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from varmix.iteration import (
     iterate_and_finish,
 )
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
+from varmix.models.cone import smallest_eigenvalue
 from varmix.models.random_effect_mixture.directional import directional, variance_grid
 from varmix.models.random_effect_mixture.em import EM
 from varmix.models.random_effect_mixture.glm import GLM
@@ -30,7 +31,7 @@ from varmix.models.random_effect_mixture.mm import MM
 from varmix.models.random_effect_mixture.newton import Newton
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.pxem import PXEM
-from varmix.models.random_effect_mixture.scheme import MixtureScheme, Reduced, smallest_eigenvalue
+from varmix.models.random_effect_mixture.scheme import MixtureScheme, Reduced
 from varmix.models.random_effect_mixture.units import Units
 
 SCHEMES = ("newton", "em", "pxem", "mm", "glm")

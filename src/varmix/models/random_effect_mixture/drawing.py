@@ -28,7 +28,10 @@ def draw_units(model: RandomEffectMixture, params: MixtureParams, rng: np.random
 
 
 def _draw_rest(model: RandomEffectMixture, residual: float, rng: np.random.Generator) -> float:
-    """Weighted sum of what is left of the groups; those with q = 0 are left with all their rows."""
+    """Weighted sum of what is left of the groups; those with q = 0 are left with all their rows.
+
+    The weights of the latter are known by their sum alone: each gets the mean weight.
+    """
     reduction, units = model.reduction, model.reduction.units
     if units.rest_rows <= 0.0:
         return 0.0

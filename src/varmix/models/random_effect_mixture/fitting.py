@@ -40,11 +40,12 @@ def default_starts(model: RandomEffectMixture, count: int, rng: np.random.Genera
     from varmix.models.random_effect_mixture.atoms import merged
     from varmix.models.random_effect_mixture.npmle import npmle
 
-    part = screening_part(model, rng) if model.total > SCREENED else model.pieces
+    units = sum(len(piece) for piece in model.pieces)
+    part = screening_part(model, rng) if units > SCREENED else model.pieces
     known = model.inner_residual
     named = [("moments", moment_start(part, model.classes, model.null, known))]
     if count > 1 and model.classes > 1:
-        few = screening_part(model, rng, MIXED) if model.total > 2 * MIXED else part
+        few = screening_part(model, rng, MIXED) if units > 2 * MIXED else part
         mixing = npmle(few, residual=known, points=20)
         typical = sum(float(piece.q.sum()) for piece in few) / sum(len(piece) for piece in few)
         variances, shares = merged(mixing, model.classes, model.null, scale=mixing.residual / typical)

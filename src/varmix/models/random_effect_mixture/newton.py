@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from varmix.models.cone import quadratic_step
+from varmix.models.cone import quadratic_step, smallest_eigenvalue
 from varmix.models.random_effect_mixture.em import EM
 from varmix.models.random_effect_mixture.params import MixtureParams
-from varmix.models.random_effect_mixture.scheme import MixtureScheme, Reduced, smallest_eigenvalue
+from varmix.models.random_effect_mixture.scheme import MixtureScheme, Reduced
 from varmix.models.random_effect_mixture.statistics import MixtureStats
 from varmix.typing import Square
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from varmix.iteration import Certificate
-from varmix.models.cone import certify
+from varmix.models.cone import certify, smallest_eigenvalue
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.statistics import MixtureStats, summarise
 from varmix.models.random_effect_mixture.units import Units
@@ -62,14 +62,6 @@ class Reduced:
     def free(self, gradient: Vector) -> Mask:
         """Coordinates that are inside, or at 0 with the gradient pointing inside."""
         return np.asarray((self.values > 0.0) | (gradient > 0.0))
-
-
-def smallest_eigenvalue(information: Square) -> float:
-    """Of the matrix scaled to absolute diagonal 1; 0 without any coordinate."""
-    if not len(information):
-        return 0.0
-    scale = 1.0 / np.sqrt(np.maximum(np.abs(information.diagonal()), np.finfo(float).tiny))
-    return float(np.linalg.eigvalsh(information * np.outer(scale, scale))[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
