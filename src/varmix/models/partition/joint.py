@@ -7,45 +7,24 @@ few products of T x B, whatever the number of samples.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from scipy.special import logsumexp
 
+from varmix.models.partition.curvature import curvature, joint_scores
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.params import PartitionParams
 from varmix.models.partition.partitions import Partitions
-from varmix.typing import Array, Matrix, Vector
+from varmix.models.partition.statistics import PartitionStats
+from varmix.typing import Array, Index, Matrix, Vector
 
 LOG_2PI = math.log(2.0 * math.pi)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class JointStats:
-    """Sums over genes at a point, with responsibilities R (G, J).
-
-    `score_*` are derivatives of the log-likelihood [PART-3]; `score_proportions` (D, T) treats entries as free.
-    """
-
-    log_likelihood: float
-    counts: Vector
-    """`sum_g R`, shape (J,)."""
-    score_mean: float
-    score_between: float
-    score_noise: Vector
-    """By the noise variance d of each type, shape (D,)."""
-    score_proportions: Matrix
-    """At constant d, shape (D, T)."""
-
-    def __add__(self, other: JointStats) -> JointStats:
-        return JointStats(
-            log_likelihood=self.log_likelihood + other.log_likelihood,
-            counts=self.counts + other.counts,
-            score_mean=self.score_mean + other.score_mean,
-            score_between=self.score_between + other.score_between,
-            score_noise=self.score_noise + other.score_noise,
-            score_proportions=self.score_proportions + other.score_proportions,
-        )
+BLOCK = 2048
+"""Genes at a time: arrays of some columns then stay in cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,51 +55,70 @@ def log_densities(params: PartitionParams, partitions: Partitions, genes: Genes)
 
 def responsibilities(params: PartitionParams, partitions: Partitions, genes: Genes) -> tuple[Matrix, Vector]:
     """Posterior over partitions, shape (G, J), and the genes' log densities, shape (G,) [PART-8]."""
-    return _normalised(log_densities(params, partitions, genes), params.shares)
+    return normalised(log_densities(params, partitions, genes), params.shares)
 
 
-def summarise(params: PartitionParams, partitions: Partitions, genes: Genes) -> JointStats:
-    """Statistics of one piece. The scores are those of the complete data, averaged: Fisher's identity [PART-3]."""
+def summarise(params: PartitionParams, partitions: Partitions, genes: Genes) -> PartitionStats:
+    """Statistics of one piece; the scores are those of the complete data, averaged: Fisher's identity [PART-3]."""
+    parts = [_summarised(params, partitions, part) for part in genes.blocks(BLOCK)]
+    return reduce(operator.add, parts)
+
+
+def _summarised(params: PartitionParams, partitions: Partitions, genes: Genes) -> PartitionStats:
     densities, t, information, blocks = _expected(params, partitions, genes)
-    posterior, log_density = _normalised(densities, params.shares)
-    a, types = params.between, genes.types
+    posterior, log_density = normalised(densities, params.shares)
+    counts, types = posterior.sum(axis=0), genes.types
     P, noise = params.proportions[types], params.noise()[types]
     error = noise / genes.counts
-    size = P.shape[1]
-    first = np.zeros((len(genes), size))
-    second = np.zeros((len(genes), size * size))
-    between = 0.0
+    size, count, n = P.shape[1], len(genes), genes.counts
+    first, cross, covariance = np.zeros((count, size)), np.zeros((size, size)), np.zeros((size, size))
+    quad = trace = drawn = 0.0
     for j, (inverse, indicator) in enumerate(zip(blocks.inverse, blocks.indicators, strict=True)):
         weight = posterior[:, j : j + 1]
         slope = (t @ indicator) @ inverse  # Q'V^-1 r
-        deviation = a * slope @ indicator.T
+        deviation = params.between * slope @ indicator.T
         weighted = weight * deviation
         first += weighted
-        second += (weighted[:, :, None] * deviation[:, None, :]).reshape(len(genes), -1)
-        second += weight * (a * indicator @ inverse @ indicator.T).ravel()
-        trace = float(np.trace(inverse @ indicator.T @ information @ indicator))
-        between += 0.5 * (float((weight * slope * slope).sum()) - trace * float(weight.sum()))
+        cross += weighted.T @ deviation
+        covariance += counts[j] * params.between * indicator @ inverse @ indicator.T
+        quad += float((weight * slope * slope).sum())
+        trace += float(counts[j] * np.trace(inverse @ indicator.T @ information @ indicator))
+        drawn += float(counts[j] * indicator.shape[1])
     r = genes.means - params.mean
-    crossed = (first @ P.T) * r
-    squared = second @ (P[:, :, None] * P[:, None, :]).reshape(len(P), -1).T
-    left = (r * r - 2.0 * crossed + squared).sum(axis=0)  # E (sbar - P x)^2
-    count = len(genes)
-    score_noise = np.zeros(len(params.proportions))
-    score_noise[types] = (
-        0.5 * (left / error - count) / error / genes.counts
-        + 0.5 * (genes.within.sum(axis=0) / noise - count * (genes.counts - 1.0)) / noise
-    )
-    score_proportions = np.zeros_like(params.proportions)
-    moment = second.sum(axis=0).reshape(size, size)
-    score_proportions[types] = (r.T @ first - P @ moment) / error[:, None]
-    return JointStats(
+    crossed, moment = r.T @ first, cross + covariance
+    squares = (r * r).sum(axis=0)
+    left = squares - 2.0 * (P * crossed).sum(axis=1) + ((P @ cross) * P).sum(axis=1)  # sum (sbar - P dev)^2
+    unknown = ((P @ covariance) * P).sum(axis=1)
+    within = genes.within.sum(axis=0)
+    every = len(params.proportions)
+    scores = joint_scores(params, genes)
+    score, hessian, outer = curvature(scores, params, partitions, genes, densities, posterior, log_density)
+    return PartitionStats(
         log_likelihood=float(log_density.sum()),
-        counts=posterior.sum(axis=0),
+        counts=counts,
         score_mean=float(((r - first @ P.T) / error).sum()),
-        score_between=between,
-        score_noise=score_noise,
-        score_proportions=score_proportions,
+        quad_between=quad,
+        trace_between=trace,
+        blocks=drawn,
+        quad_noise=spread(left / error**2 / n + within / noise**2, types, every),
+        trace_noise=spread((count - unknown / error) / error / n + count * (n - 1.0) / noise, types, every),
+        samples=spread(n * count, types, every),
+        linear=spread(n * r.sum(axis=0), types, every),
+        squares=spread(n * squares + within, types, every),
+        firsts=spread(np.outer(n, first.sum(axis=0)), types, every),
+        crossed=spread(n[:, None] * crossed, types, every),
+        moments=spread(n[:, None, None] * moment, types, every),
+        score=score,
+        hessian=hessian,
+        outer=outer,
     )
+
+
+def spread(values: Array, types: Index, every: int) -> Array:
+    """Values of some types (D', ...) among those of all (D, ...): 0 elsewhere."""
+    result = np.zeros((every, *values.shape[1:]))
+    result[types] = values
+    return result
 
 
 def _expected(params: PartitionParams, partitions: Partitions, genes: Genes) -> tuple[Matrix, Matrix, Matrix, Blocks]:
@@ -144,7 +142,8 @@ def _expected(params: PartitionParams, partitions: Partitions, genes: Genes) -> 
     return densities, t, information, blocks
 
 
-def _normalised(densities: Matrix, shares: Vector) -> tuple[Array, Vector]:
+def normalised(densities: Matrix, shares: Vector) -> tuple[Array, Vector]:
+    """Posterior over partitions (G, J) and log densities (G,) from the densities given each partition."""
     with np.errstate(divide="ignore"):
         weighted = densities + np.log(shares)
     total = logsumexp(weighted, axis=1, keepdims=True)

@@ -1,0 +1,109 @@
+"""Run a scheme to its certificate, from one start or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from varmix.errors import OptionError
+from varmix.iteration import (
+    Accelerator,
+    Anderson,
+    Backtracking,
+    Outcome,
+    Plain,
+    Runner,
+    Scheme,
+    Serial,
+    Squarem,
+    Starts,
+    Status,
+    from_every_start,
+    iterate_and_finish,
+)
+from varmix.iteration.stopping import DECREMENT_TOLERANCE
+from varmix.models.partition.em import EM
+from varmix.models.partition.mm import MM
+from varmix.models.partition.model import PartitionMixture
+from varmix.models.partition.newton import Newton
+from varmix.models.partition.params import PartitionParams
+from varmix.models.partition.pxem import PXEM
+from varmix.models.partition.scheme import PartitionScheme, Reduced, smallest_eigenvalue
+
+SCHEMES: dict[str, type[Any]] = {"newton": Newton, "em": EM, "pxem": PXEM, "mm": MM}
+ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "anderson": Anderson()}
+
+FLAT = 1e-9
+"""Smallest eigenvalue of the scaled observed information below which parameters cannot be told apart."""
+
+SERIAL = Serial()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """How to climb. With `polish`, a scheme that would not arrive within `max_iterations` is finished by Newton."""
+
+    scheme: str = "newton"
+    accelerate: str = "none"
+    polish: bool = True
+    max_iterations: int = 500
+    tolerance: float = DECREMENT_TOLERANCE
+    runner: Runner = SERIAL
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise OptionError(f"method={self.scheme!r} is not known. Use one of {', '.join(SCHEMES)}.")
+        if self.accelerate not in ACCELERATORS:
+            raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
+        if self.accelerate != "none" and self.scheme == "newton":
+            raise OptionError("accelerate is for em, pxem and mm: Newton's steps need no extrapolation.")
+        if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
+            raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
+        if not self.tolerance > 0.0:
+            raise OptionError(f"tolerance={self.tolerance} must be positive (a distance in standard errors).")
+
+    def run(self, model: PartitionMixture, start: PartitionParams) -> Outcome[Any, Any]:
+        """Climb from `start` (internal units)."""
+        newton, finish = self.scheme == "newton", scheme_of("newton", model)
+        backtracking = Backtracking(fallback=scheme_of("em", model))
+        outcome = iterate_and_finish(
+            scheme_of(self.scheme, model),
+            model.point(start),
+            model.pieces,
+            finish=finish if self.polish and not newton else None,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            accelerator=backtracking if newton else ACCELERATORS[self.accelerate],
+            finisher=backtracking,
+            runner=self.runner,
+        )
+        return _diagnosed(outcome, model)
+
+    def from_starts(self, model: PartitionMixture, starts: Sequence[PartitionParams]) -> Starts[Any, Any]:
+        """Climb from each of several starts."""
+        return from_every_start(lambda begin: self.run(model, begin), starts)
+
+
+def scheme_of(name: str, model: PartitionMixture) -> Scheme[Any, Any]:
+    """A scheme by name, with the model's partitions, likelihood and prior."""
+    scheme: Scheme[Any, Any] = SCHEMES[name](
+        partitions=model.partitions, likelihood=model.likelihood, concentration=model.concentration
+    )
+    return scheme
+
+
+def _diagnosed(outcome: Outcome[Any, Any], model: PartitionMixture) -> Outcome[Any, Any]:
+    """Tell an optimum at which the data cannot tell parameters apart."""
+    if not outcome.status.arrived:
+        return outcome
+    scheme = PartitionScheme(partitions=model.partitions, concentration=model.concentration)
+    score, hessian, _ = scheme.derivatives(outcome.params, outcome.stats)
+    reduced = Reduced.at(outcome.params)
+    free = np.flatnonzero(reduced.free(reduced.pull(score)))
+    information = -reduced.pull_square(hessian)[np.ix_(free, free)]
+    if free.size and smallest_eigenvalue(information) < FLAT:
+        return replace(outcome, status=Status.CONFOUNDED)
+    return outcome
