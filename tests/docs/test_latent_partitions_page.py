@@ -26,7 +26,7 @@ from latent_partition_algebra import (
     scores,
 )
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.special import logsumexp, xlogy
 
 
 @pytest.fixture(scope="module")
@@ -210,28 +210,8 @@ def test_em_is_closed_and_along_the_scores(case: SimpleNamespace) -> None:
     assert em(case, measured).omega2 == pytest.approx((case.W + case.n * p.L).sum() / total, abs=ROUNDING)
 
 
-def rows_of(case: SimpleNamespace, at: SimpleNamespace, kappa: np.ndarray | None = None) -> np.ndarray:
-    """The least-squares problems of [PART-4] on the simplex, by a general solver; kappa where cells are noisy."""
-    pull = np.zeros(len(at.P)) if kappa is None else kappa * at.tau2 * noise(at)
-    p, found = posterior(case, at), np.empty_like(at.P)
-    for row in range(len(at.P)):
-        A = case.n[row] * p.Z.sum(axis=0) + max(pull[row], 0.0) * np.eye(3)
-        b = case.n[row] * p.r[:, row] @ p.x + max(-pull[row], 0.0) * at.P[row]
-        simplex = {"type": "eq", "fun": lambda q: q.sum() - 1.0}
-        found[row] = minimize(
-            lambda q, A=A, b=b: (q @ A @ q / 2 - b @ q) / 100,
-            at.P[row],
-            jac=lambda q, A=A, b=b: (A @ q - b) / 100,
-            bounds=[(0, 1)] * 3,
-            constraints=[simplex],
-            method="SLSQP",
-            options={"ftol": 1e-14, "maxiter": 200},
-        ).x
-    return found / found.sum(axis=1, keepdims=True)
-
-
 def mm(case: SimpleNamespace, at: SimpleNamespace) -> SimpleNamespace:
-    p = posterior(case, at)
+    p, after = posterior(case, at), em(case, at)
     V = [np.linalg.inv(np.diag(p.E) + at.a * at.P @ C @ C.T @ at.P.T) for C in BLOCKS]
     quad = sum(p.R[:, j] @ (p.r @ v) ** 2 for j, v in enumerate(V)) / case.n + case.W.sum(axis=0) / p.d**2
     trace = sum(p.R[:, j].sum() * np.diag(v) for j, v in enumerate(V)) / case.n + (case.n - 1) * len(p.R) / p.d
@@ -239,30 +219,83 @@ def mm(case: SimpleNamespace, at: SimpleNamespace) -> SimpleNamespace:
     c = (at.P**2).sum(axis=1)
     return changed(
         at,
-        a=at.a * np.sqrt(p.quad / p.trace),
+        mu=after.mu,
+        a=np.sqrt((at.a**2 * p.quad - after.b * (after.mu - at.mu) ** 2) / p.trace),
         tau2=at.tau2 * np.sqrt(c @ quad / (c @ trace)),
         omega2=at.omega2 * np.sqrt(quad.sum() / trace.sum()),
         pi=p.R.mean(axis=0),
     )
 
 
-def px_scale(case: SimpleNamespace, at: SimpleNamespace) -> float:
+def regression(case: SimpleNamespace, at: SimpleNamespace) -> tuple[float, float]:
+    """The intercept and the slope of PX-EM."""
     p = posterior(case, at)
-    expected = np.einsum("st,gtu,su->gs", at.P, p.Z, at.P) / p.E
-    return float((p.r * (p.x @ at.P.T) / p.E).sum() / expected.sum())
+    y, weight = p.x @ at.P.T, np.broadcast_to(1 / p.E, p.r.shape)
+    square = np.einsum("st,gtu,su->gs", at.P, p.Z, at.P)
+    normal = [[weight.sum(), (y * weight).sum()], [(y * weight).sum(), (square * weight).sum()]]
+    nu, kappa = np.linalg.solve(normal, [(p.r * weight).sum(), (p.r * y * weight).sum()])
+    return float(nu), float(kappa)
 
 
 def px(case: SimpleNamespace, at: SimpleNamespace) -> SimpleNamespace:
-    s, b = scores(case, at), em(case, at).b
-    return changed(at, a=px_scale(case, at) ** 2 * (at.a + 2 * at.a**2 / b * s.a))
+    p, after, (nu, kappa) = posterior(case, at), em(case, at), regression(case, at)
+    c, delta, total = (at.P**2).sum(axis=1), after.mu - at.mu, len(p.r) * case.n.sum()
+    square = np.einsum("st,gtu,su->gs", at.P, p.Z, at.P)
+    L = (p.r - nu) ** 2 - 2 * kappa * (p.r - nu) * (p.x @ at.P.T) + kappa**2 * square
+    by_d = (((case.W + case.n * L) / p.d - case.n) / p.d).sum(axis=0)  # twice a score of the complete data
+    return changed(
+        after,
+        mu=at.mu + nu + kappa * delta,
+        a=kappa**2 * after.a,
+        tau2=at.tau2 + at.tau2**2 / total * float(c @ by_d),
+        omega2=at.omega2 + at.omega2**2 / total * float(by_d.sum()),
+    )
 
 
-def proportions(case: SimpleNamespace, at: SimpleNamespace) -> SimpleNamespace:
-    """At constant noise."""
-    return changed(at, P=rows_of(case, at))
+def row_values(case: SimpleNamespace, at: SimpleNamespace, P: np.ndarray, alpha: float) -> np.ndarray:
+    """What each row is to maximise given the moments at `at`."""
+    p, d = posterior(case, at), noise(changed(at, P=P))
+    L = p.r**2 - 2 * p.r * (p.x @ P.T) + np.einsum("st,gtu,su->gs", P, p.Z, P)
+    fit = len(p.r) * case.n * np.log(d) + (case.W + case.n * L).sum(axis=0) / d
+    return np.asarray(-fit / 2 + xlogy(alpha - 1, P).sum(axis=1))
 
 
-@pytest.mark.parametrize("scheme", [em, mm, px, proportions])
+def row_models(case: SimpleNamespace, at: SimpleNamespace, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients and curvatures of the quadratic models of [PART-4]."""
+    p, d, count = posterior(case, at), noise(at), len(case.s) * case.n
+    A, b = case.n[:, None, None] * p.Z.sum(axis=0), case.n[:, None] * (p.r.T @ p.x)
+    total = (case.W + case.n * p.L).sum(axis=0)
+    own = (b - np.einsum("stu,su->st", A, at.P)) / d[:, None]
+    gradients = own - (at.tau2 / d * (count - total / d))[:, None] * at.P + (alpha - 1) / at.P
+    bends = [np.diag((alpha - 1) / row**2) for row in at.P]
+    return gradients, A / d[:, None, None] + (at.tau2 * count / d)[:, None, None] * np.eye(3) + np.array(bends)
+
+
+def on_simplex(gradient: np.ndarray, B: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The maximum of a quadratic model, by a general solver."""
+    scale = np.abs(B).max()
+    found = minimize(
+        lambda q: ((q - start) @ B @ (q - start) / 2 - gradient @ (q - start)) / scale,
+        start,
+        jac=lambda q: (B @ (q - start) - gradient) / scale,
+        bounds=[(0, 1)] * 3,
+        constraints=[{"type": "eq", "fun": lambda q: q.sum() - 1.0}],
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 200},
+    ).x
+    return np.asarray(found / found.sum())
+
+
+def proportions(case: SimpleNamespace, at: SimpleNamespace, alpha: float = 1.0) -> tuple[SimpleNamespace, np.ndarray]:
+    """The rows after halving, and the steps."""
+    goal = np.array([on_simplex(g, B, q) for g, B, q in zip(*row_models(case, at, alpha), at.P, strict=True)])
+    step, before = np.ones(len(goal)), row_values(case, at, at.P, alpha)
+    while (worse := row_values(case, at, at.P + step[:, None] * (goal - at.P), alpha) < before - ROUNDING).any():
+        step[worse] /= 2
+    return changed(at, P=at.P + step[:, None] * (goal - at.P)), step
+
+
+@pytest.mark.parametrize("scheme", [em, mm, px])
 def test_every_scheme_climbs(
     case: SimpleNamespace, scheme: Callable[[SimpleNamespace, SimpleNamespace], SimpleNamespace]
 ) -> None:
@@ -272,42 +305,45 @@ def test_every_scheme_climbs(
             mu=rng.uniform(2, 6), a=rng.uniform(0.1, 4), tau2=rng.uniform(0.05, 2), omega2=rng.uniform(0.05, 2),
             pi=rng.dirichlet(np.ones(5)), P=rng.dirichlet(np.ones(3), size=5),
         )  # fmt: skip
-        if scheme is proportions:
-            at = changed(at, d=noise(at))
         gained = log_likelihood(case, scheme(case, at)) - log_likelihood(case, at)
         assert gained > 1e-6  # none of these points is an optimum
 
 
-def test_the_scale_exceeds_one_with_the_score_and_is_the_form_printed(case: SimpleNamespace) -> None:
+def test_the_slope_exceeds_one_with_the_score_and_is_the_form_printed(case: SimpleNamespace) -> None:
     for a in (0.05, 1.7, 30.0):  # [PART-4]
         at = changed(case.at, a=a)
-        p, s, delta = posterior(case, at), scores(case, at), px_scale(case, at)
-        expected = (np.einsum("st,gtu,su->gs", at.P, p.Z, at.P) / p.E).sum()
-        assert delta == pytest.approx(1 + 2 * a * s.a / expected, abs=ROUNDING)
+        p, s = posterior(case, at), scores(case, at)
+        expected = float((np.einsum("st,gtu,su->gs", at.P, p.Z, at.P) / p.E).sum())
+        slope = float((p.r * (p.x @ at.P.T) / p.E).sum()) / expected
+        assert slope == pytest.approx(1 + 2 * a * s.a / expected, abs=ROUNDING)
         assert float((at.P * s.P).sum()) == pytest.approx(2 * a * s.a, abs=1e-8 * expected)
-        assert (delta > 1) == (s.a > 0)
+        assert (slope > 1) == (s.a > 0)
+        assert em(case, at).mu - at.mu == pytest.approx(a / em(case, at).b * s.mu, abs=ROUNDING)
 
 
-def test_a_shortened_step_of_proportions_climbs_where_cells_are_noisy(case: SimpleNamespace) -> None:
+@pytest.mark.parametrize("alpha", [1.0, 1.5])
+def test_rows_of_proportions_climb_by_models_with_their_own_gradient(case: SimpleNamespace, alpha: float) -> None:
     at = case.at  # [PART-4]
-    p, s = posterior(case, at), scores(case, at)
-    goal = rows_of(case, at, -2 * s.d)
-
-    def criterion(P: np.ndarray) -> np.ndarray:
-        d = noise(changed(at, P=P))
-        L = p.r**2 - 2 * p.r * (p.x @ P.T) + np.einsum("st,gtu,su->gs", P, p.Z, P)
-        return np.asarray((case.n * np.log(d) + (case.W + case.n * L) / d).sum(axis=0))
-
-    A, b = case.n[:, None, None] * p.Z.sum(axis=0), case.n[:, None] * (p.r.T @ p.x)
-    kappa = -2 * s.d[:, None] * at.tau2 * p.d[:, None]
-    downhill = np.einsum("stu,su->st", A, at.P) - b + kappa * at.P  # both signs of kappa
-    np.testing.assert_allclose(downhill, -p.d[:, None] * s.total, atol=ROUNDING)
-
-    step = np.ones(len(goal))
-    while (worse := criterion(at.P + step[:, None] * (goal - at.P)) > criterion(at.P)).any():
-        step[worse] /= 2
-    moved = changed(at, P=at.P + step[:, None] * (goal - at.P))
+    gradients, _ = row_models(case, at, alpha)
+    np.testing.assert_allclose(gradients, scores(case, at).total + (alpha - 1) / at.P, atol=ROUNDING)
+    numeric = gradient(lambda P: float(row_values(case, at, P, alpha).sum()), at.P)
+    np.testing.assert_allclose(gradients, numeric, atol=DIFFERENCE)
+    moved, step = proportions(case, at, alpha)
     assert step.min() > 0.1
-    slopes = ((goal - at.P) * s.total).sum(axis=1)
-    assert (slopes > 0).all()  # uphill in every row
-    assert log_likelihood(case, moved) > log_likelihood(case, at)
+    prior = [(alpha - 1) * np.log(point.P).sum() for point in (at, moved)]
+    assert log_likelihood(case, moved) + prior[1] > log_likelihood(case, at) + prior[0]
+
+
+def test_without_noise_of_cells_rows_need_no_halving_and_with_it_plain_least_squares_can_point_down(
+    case: SimpleNamespace,
+) -> None:
+    measured = changed(case.at, tau2=0.0)  # [PART-4]
+    moved, step = proportions(case, measured)
+    assert (step == 1.0).all()
+    assert log_likelihood(case, moved) > log_likelihood(case, measured)
+    p, s, d = posterior(case, case.at), scores(case, case.at), noise(case.at)
+    plain = [
+        on_simplex(s.P[row], case.n[row] * p.Z.sum(axis=0) / d[row], case.at.P[row]) - case.at.P[row]
+        for row in range(5)
+    ]
+    assert min(np.sum(plain * s.total, axis=1)) < 0
