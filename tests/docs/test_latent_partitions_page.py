@@ -330,7 +330,7 @@ def test_rows_of_proportions_climb_by_models_with_their_own_gradient(case: Simpl
     np.testing.assert_allclose(gradients, numeric, atol=DIFFERENCE)
     moved, step = proportions(case, at, alpha)
     assert step.min() > 0.1
-    prior = [(alpha - 1) * np.log(point.P).sum() for point in (at, moved)]
+    prior = [xlogy(alpha - 1, point.P).sum() for point in (at, moved)]
     assert log_likelihood(case, moved) + prior[1] > log_likelihood(case, at) + prior[0]
 
 
