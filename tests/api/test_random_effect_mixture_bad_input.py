@@ -328,3 +328,33 @@ def test_nothing_is_warned_of_where_nothing_is_wrong(plain):
         same(framed(se="s", residual="estimated"), mix(se=0.3 * ONES, residual="estimated"))
         same(mix(starts=[START]), plain)
         same(mix(starts=[{"variances": START[0], "residual": START[1], "shares": START[2]}]), plain)
+
+
+@pytest.mark.parametrize(
+    "start", [([0.0, 1e200], 1.0, [0.5, 0.5]), ([1e-30, 1e-20], 1e-30, [0.5, 0.5]), ([0.1, 1.0], 1e12, [0.5, 0.5])]
+)
+def test_starts_far_from_the_data_are_refused(start: tuple[list[float], float, list[float]]) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((2, 60))
+    with pytest.raises(OptionError, match="Start 0 is far from anything the data can say"):
+        vm.random_effect_mixture(y, x, starts=[start])
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, np.inf, np.nan])
+def test_a_tolerance_that_says_nothing_is_refused(tolerance: float) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((2, 60))
+    with pytest.raises(OptionError, match="tolerance="):
+        vm.random_effect_mixture(y, x, tolerance=tolerance)
+
+
+def test_tables_of_confounded_fits_do_not_warn_twice() -> None:
+    """More classes than the data can tell apart: the status says so once, and reading the tables adds nothing."""
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal(200)
+    y = 0.7 * rng.standard_normal(200) * x + 0.5 * rng.standard_normal(200)
+    fit = vm.random_effect_mixture(y, x, classes=4, rng=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(fit.shares) == 4
+        assert len(fit.components) == 5

@@ -179,7 +179,7 @@ def _complete(columns: Mapping[str, Vector], codes: pd.Series[Any] | None, drop:
         )
     if wrong.all():
         raise DataError(f"No row is complete ({told}). Check which columns are y, x, se, weights and group.")
-    warnings.warn(f"{int(wrong.sum()):,} of {len(wrong):,} rows were dropped ({told}).", RepairWarning, stacklevel=5)
+    warnings.warn(f"{int(wrong.sum()):,} of {len(wrong):,} rows were dropped ({told}).", RepairWarning, stacklevel=4)
     return np.flatnonzero(~wrong), {"dropped, incomplete": int(wrong.sum())}
 
 

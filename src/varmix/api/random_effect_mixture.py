@@ -34,8 +34,11 @@ from varmix.results.random_effect_mixture.rows import Rows
 from varmix.typing import Tick, Vector
 
 STARTS = 10
-"""Starts unless told: moments, the merged grid mixture, one grown class by class, and seven random ones; all together
+"""Starts unless told: moments, two merged grid mixtures, one grown class by class, and six random ones; all together
 take less than a second up to a hundred thousand effects."""
+
+FAR = 1e8
+"""Times the scale of the data beyond which no start lies: a class out there has no unit, and its gradient no digit."""
 
 THREADED = 200_000
 """Effects from which an evaluation is shared among threads: below, handing it out costs more than it saves."""
@@ -235,7 +238,14 @@ def _given(model: RandomEffectMixture, number: int, item: Any) -> MixtureParams:
             f"Start {number} must have {count} variances >= 0, a residual variance > 0 and {count} shares >= 0 that "
             "are not all 0."
         )
-    return model.point_of(variances, float(residual.reshape(())), shares / shares.sum())
+    start = model.point_of(variances, float(residual.reshape(())), shares / shares.sum())
+    if max(start.residual, float(start.variances.max())) > FAR or start.residual < 1.0 / FAR:
+        raise OptionError(
+            f"Start {number} is far from anything the data can say: a variance of effects above "
+            f"{FAR * model.reduction.scales.variance:.3g}, or a residual variance outside "
+            f"{model.reduction.scales.residual / FAR:.3g} to {FAR * model.reduction.scales.residual:.3g}. Start nearer."
+        )
+    return start
 
 
 def rows_of(rows: EffectRows | EffectStream, model: RandomEffectMixture) -> Rows:

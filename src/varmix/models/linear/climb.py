@@ -3,6 +3,7 @@ arrive."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,8 +50,8 @@ class Climb:
             raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
         if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
             raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
-        if not self.tolerance > 0.0:
-            raise OptionError(f"tolerance={self.tolerance} must be positive (a distance in standard errors).")
+        if not 0.0 < self.tolerance < math.inf:
+            raise OptionError(f"tolerance={self.tolerance} must be positive and finite (in standard errors).")
 
     def run(self, pieces: Sequence[Piece], start: VarianceParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -78,8 +79,8 @@ class Climb:
             raise OptionError("accelerate is for em, pxem, mm and glm: Newton's steps need no extrapolation.")
         if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
             raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
-        if not self.tolerance > 0.0:
-            raise OptionError(f"tolerance={self.tolerance} must be positive (a distance in standard errors).")
+        if not 0.0 < self.tolerance < math.inf:
+            raise OptionError(f"tolerance={self.tolerance} must be positive and finite (in standard errors).")
 
     def run(self, pieces: Sequence[Units], start: MixtureParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units); a class that is idle while one elsewhere would help is moved."""

@@ -31,12 +31,16 @@ GROWING = 50
 MIXED = 2_500
 """Units on which the grid mixture of a start is found: its classes are merged afterwards anyway."""
 
+QUIET = 0.02
+"""Part of the best residual variance at which a second grid mixture starts: few effects with heavy tails have their
+maximum where small effects take the place of the noise."""
+
 SAME_END = 1e-6
 """Two ends of the screening closer than this, relative to 1 + |l|, go on as one."""
 
 
 def default_starts(model: RandomEffectMixture, count: int, rng: np.random.Generator) -> list[tuple[str, MixtureParams]]:
-    """Named starts: moments, the merged grid mixture, one grown class by class, and random ones [SLOPE-9]."""
+    """Named starts: moments, two merged grid mixtures, one grown class by class, and random ones [SLOPE-9]."""
     from varmix.models.random_effect_mixture.atoms import merged
     from varmix.models.random_effect_mixture.npmle import npmle
 
@@ -46,10 +50,14 @@ def default_starts(model: RandomEffectMixture, count: int, rng: np.random.Genera
     named = [("moments", moment_start(part, model.classes, model.null, known))]
     if count > 1 and model.classes > 1:
         few = screening_part(model, rng, MIXED) if units > 2 * MIXED else part
-        mixing = npmle(few, residual=known, points=20)
         typical = sum(float(piece.q.sum()) for piece in few) / sum(len(piece) for piece in few)
-        variances, shares = merged(mixing, model.classes, model.null, scale=mixing.residual / typical)
-        named.append(("npmle", MixtureParams.free(variances, mixing.residual, shares)))
+        mixing = npmle(few, residual=known, points=20)
+        mixtures = [mixing]
+        if count > 3 and known is None and mixing.residual > 0.0:
+            mixtures.append(npmle(few, residual=QUIET * mixing.residual, points=20))
+        for found in mixtures:
+            variances, shares = merged(found, model.classes, model.null, scale=found.residual / typical)
+            named.append(("npmle", MixtureParams.free(variances, found.residual, shares)))
     if count > 2 and model.classes > 1:
         named.append(("grown", grown_start(model, part)))
     while len(named) < count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import NotAvailableError, OptionError
+from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError
 from varmix.inference.generator import generator_of
 from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Outcome, Starts, Status
@@ -185,8 +186,12 @@ class RandomEffectMixtureReport(Report):
             at = self.estimates.position(name)
             inside = self.params.vector()[at] > 0.0 and not math.isnan(self.estimates.standard_errors[at])
             kind = "wald" if inside and self.model.reduction.groups > FEW else "profile"
-        lower, upper = self.intervals.profile(name, level) if kind == "profile" else self.intervals.wald(name, level)
-        return lower, upper, kind
+        ends = self.intervals.profile if kind == "profile" else self.intervals.wald
+        if self.status is not Status.CONFOUNDED:
+            return *ends(name, level), kind
+        with warnings.catch_warnings():  # the status says it: where parameters are confounded profiles have flat parts
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return *ends(name, level), kind
 
     def shares(self, level: float) -> pd.DataFrame:
         """One row per class, in ascending order of variance: its share."""
