@@ -67,6 +67,19 @@ def test_mixing_that_replicates_do_not_average_out_keeps_the_density_and_its_sco
     np.testing.assert_allclose(score, numeric, atol=DIFFERENCE)
 
 
+def test_scatter_within_blocks_is_integrated_out_before_the_blocks(case: SimpleNamespace) -> None:
+    at, k, p = case.at, 0.3, posterior(case, case.at)  # [PART-5]
+    A = np.linalg.inv(np.eye(3) + k * p.H)
+    shrunk = p.t @ A.T
+    for C in BLOCKS:
+        V = np.diag(p.E) + k * at.P @ at.P.T + at.a * at.P @ C @ C.T @ at.P.T
+        K, y = np.eye(C.shape[1]) + at.a * C.T @ A @ p.H @ C, shrunk @ C
+        determinant = np.log(p.E).sum() + np.linalg.slogdet(np.eye(3) + k * p.H)[1] + np.linalg.slogdet(K)[1]
+        assert determinant == pytest.approx(np.linalg.slogdet(V)[1], abs=ROUNDING)
+        printed = (p.r**2 / p.E).sum(1) - k * (p.t * shrunk).sum(1) - at.a * ((y @ np.linalg.inv(K)) * y).sum(1)
+        np.testing.assert_allclose(printed, ((p.r @ np.linalg.inv(V)) * p.r).sum(axis=1), rtol=ROUNDING)
+
+
 def log_prior(eta: np.ndarray | float, spread: float) -> np.ndarray:
     return np.asarray(-np.log(spread) / spread - gammaln(1 / spread) - (eta + np.exp(-np.asarray(eta))) / spread)
 
