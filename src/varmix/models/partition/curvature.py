@@ -44,7 +44,7 @@ def curvature(
 ) -> tuple[Vector, Square, Square]:
     """Score, Hessian and products of the genes' scores by (mu_0, a, tau^2, omega^2, pi, P), with free entries of pi, P.
 
-    Where all of P is held its rows and columns are 0.
+    Where all of P is held it is left out: there may be many rows of it.
     """
     ratio = np.exp(np.minimum(densities - log_density[:, None], LARGEST_RATIO))
     second: Any = 0.0
@@ -67,10 +67,16 @@ def curvature(
     hessian[np.ix_(shares, inner)] += np.stack(crossed)
     hessian[np.ix_(inner, shares)] += np.stack(crossed).T
     where = _positions(count, params.proportions.shape, genes.types, bool(proportions.shape[1]))
-    size = SCALARS + count + params.proportions.size
+    size = coordinates(params)
     score = np.zeros(size)
     score[where] = every.sum(axis=0)
     return score, _placed(hessian, where, size), _placed(outer, where, size)
+
+
+def coordinates(params: PartitionParams) -> int:
+    """Coordinates of the derivatives: 4 + J, and DT where any of P is free."""
+    rows = 0 if params.held_proportions.all() else params.proportions.size
+    return SCALARS + len(params.shares) + rows
 
 
 def _positions(count: int, shape: tuple[int, ...], types: Index, free: bool) -> Index:

@@ -23,7 +23,7 @@ from varmix.typing import Array, Index, Matrix, Vector
 
 LOG_2PI = math.log(2.0 * math.pi)
 
-BLOCK = 2048
+BLOCK = 4096
 """Genes at a time: arrays of some columns then stay in cache."""
 
 

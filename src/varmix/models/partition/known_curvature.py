@@ -26,16 +26,22 @@ class Moment:
     total: float
 
     @classmethod
-    def of(cls, r: Matrix, P: Matrix, weight: Vector) -> Moment:
-        """From residuals (G, D), proportions (D, T) and weights (D,)."""
-        scaled = P * weight[:, None]
-        return cls(
-            square=(r * r) @ weight,
-            crossed=r @ scaled,
-            matrix=P.T @ scaled,
-            linear=r @ weight,
-            row=scaled.sum(axis=0),
-            total=float(weight.sum()),
+    def each(cls, r: Matrix, P: Matrix, weights: Matrix) -> tuple[Moment, ...]:
+        """From residuals (G, D), proportions (D, T) and weights (D, m), all of them in one product."""
+        size, count = P.shape[1], weights.shape[1]
+        scaled = P[:, None, :] * weights[:, :, None]  # (D, m, T)
+        crossed = (r @ scaled.reshape(len(P), -1)).reshape(len(r), count, size)
+        square, linear = (r * r) @ weights, r @ weights
+        return tuple(
+            cls(
+                square=square[:, k],
+                crossed=np.ascontiguousarray(crossed[:, k]),
+                matrix=P.T @ scaled[:, k],
+                linear=linear[:, k],
+                row=scaled[:, k].sum(axis=0),
+                total=float(weights[:, k].sum()),
+            )
+            for k in range(count)
         )
 
     def left(self, x: Matrix) -> Matrix:
@@ -74,21 +80,21 @@ class KnownProportions:
         by_noise = np.stack([(P * P).sum(axis=1), np.ones(len(P))], axis=1)
         weights = by_noise / n[:, None]
 
-        def pair(w: int, v: int) -> Moment:
-            return Moment.of(r, P, weights[:, w] * weights[:, v] / error**3)
-
-        mixed = pair(0, 1)
         relative = weights / error[:, None]
+        own, mixed, other = relative[:, 0] ** 2, relative[:, 0] * relative[:, 1], relative[:, 1] ** 2
+        kinds = np.stack([np.ones(len(P)), *relative.T, own, mixed, other], axis=1) / error[:, None]
+        plain, cell, measurement, first, crossed, second = Moment.each(r, P, kinds)
         products = (by_noise[:, :, None] * by_noise[:, None, :]).reshape(len(P), 4)
+        spare = 0.5 * (n - 1.0) / d
         return cls(
             between=params.between,
-            plain=Moment.of(r, P, 1.0 / error),
-            noise=(Moment.of(r, P, weights[:, 0] / error**2), Moment.of(r, P, weights[:, 1] / error**2)),
-            pairs=((pair(0, 0), mixed), (mixed, pair(1, 1))),
+            plain=plain,
+            noise=(cell, measurement),
+            pairs=((first, crossed), (crossed, second)),
             traces=relative.T @ relative,
             totals=relative.sum(axis=0),
-            within=(0.5 * (genes.within / d - (n - 1.0)) / d) @ by_noise,
-            bends=((0.5 * (n - 1.0) - genes.within / d) / (d * d)) @ products,
+            within=genes.within @ (0.5 * by_noise / (d * d)[:, None]) - spare @ by_noise,
+            bends=(spare / d) @ products - genes.within @ (products / (d**3)[:, None]),
         )
 
     def partition(self, indicator: Matrix, weight: Vector) -> tuple[Matrix, Square]:

@@ -12,6 +12,7 @@ from varmix.errors import OptionError
 from varmix.iteration import Certificate
 from varmix.models.cone import certify, quadratic_step
 from varmix.models.partition import composite, joint
+from varmix.models.partition.curvature import coordinates
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.partitions import Partitions
@@ -65,11 +66,12 @@ class Reduced:
 
     def pull(self, score: Vector) -> Vector:
         """Gradient in the moving coordinates."""
-        return np.asarray(self.directions.T @ score)
+        return np.asarray(self.directions[: len(score)].T @ score)
 
     def pull_square(self, matrix: Square) -> Square:
         """Second derivatives in the moving coordinates."""
-        return np.asarray(self.directions.T @ matrix @ self.directions)
+        seen = self.directions[: len(matrix)]
+        return np.asarray(seen.T @ matrix @ seen)
 
     def free(self, gradient: Vector) -> Mask:
         """Coordinates without a bound, inside theirs, or at 0 with the gradient pointing inside."""
@@ -137,7 +139,7 @@ class PartitionScheme:
 
     def summarise(self, params: PartitionParams, piece: Genes, /) -> PartitionStats:
         """Statistics of one piece; where a sample would have no variance there is no density."""
-        without = undefined(len(self.partitions), *params.proportions.shape)
+        without = undefined(len(self.partitions), *params.proportions.shape, coordinates(params))
         variances = params.noise()[piece.types]
         if self.likelihood == "composite":
             variances = composite.marginal_variances(params, self.partitions)[:, piece.types]
@@ -162,7 +164,7 @@ class PartitionScheme:
 
     def derivatives(self, params: PartitionParams, stats: PartitionStats) -> tuple[Vector, Square, Square]:
         """Score, Hessian and products of scores of the objective; the prior adds its curvature to both matrices."""
-        if self.concentration is None:
+        if self.concentration is None or params.held_proportions.all():
             return stats.score, stats.hessian, stats.outer
         score, hessian, outer = stats.score.copy(), stats.hessian.copy(), stats.outer.copy()
         excess = np.where(params.held_proportions, 0.0, self.concentration - 1.0).ravel()

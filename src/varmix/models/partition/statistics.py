@@ -40,7 +40,7 @@ class PartitionStats:
     moments: Array
     """`sum E x x'`, shape (D, T, T)."""
     score: Vector
-    """By (mu_0, a, tau^2, omega^2, pi, P), pi and P as if their entries were free; 0 for P where all of it is held."""
+    """By (mu_0, a, tau^2, omega^2, pi, P), pi and P as if their entries were free; without P where all of it is held."""
     hessian: Square
     """Second derivatives by the same."""
     outer: Square
@@ -61,9 +61,8 @@ class PartitionStats:
         return np.asarray(0.5 * (self.quad_noise - self.trace_noise))
 
 
-def undefined(partitions: int, types: int, size: int) -> PartitionStats:
+def undefined(partitions: int, types: int, size: int, coordinates: int) -> PartitionStats:
     """Statistics where the model has no density: the log-likelihood is -inf, all else NaN."""
-    coordinates = 4 + partitions + types * size
     return PartitionStats(
         log_likelihood=-np.inf,
         counts=np.full(partitions, np.nan),
