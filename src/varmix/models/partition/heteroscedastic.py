@@ -17,6 +17,7 @@ from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.moderated import log_prior, prior_score, scale_nodes
 from varmix.models.partition.noise import NoiseVariances
+from varmix.models.partition.noise_scatter import Scatter
 from varmix.models.partition.partitions import Partitions
 from varmix.typing import Array, Matrix, Vector
 
@@ -101,6 +102,7 @@ class Prepared:
     proportions: Matrix
     squares: Vector
     variances: NoiseVariances
+    scatter: Scatter
     spectra: tuple[Spectrum, ...]
     constant: Vector
     """Log density without blocks at lambda = 1, without its sum of squares, (G,)."""
@@ -116,12 +118,13 @@ class Prepared:
         size = P.shape[1]
         inverse = 1.0 / found.mean
         information = (inverse @ (P[:, :, None] * P[:, None, :]).reshape(len(P), -1)).reshape(-1, size, size)
-        t = (r * inverse) @ P
+        scatter = Scatter.of(found.scatter, information, (r * inverse) @ P)
         freedom = genes.counts - 1.0
         constant = -0.5 * (
             float((LOG_2PI * genes.counts + np.log(genes.counts)).sum())
             + np.log(found.sample) @ freedom
             + np.log(found.mean).sum(axis=1)
+            + scatter.log_determinant
         )
         return cls(
             genes=genes,
@@ -129,9 +132,12 @@ class Prepared:
             proportions=P,
             squares=squares,
             variances=found,
-            spectra=tuple(Spectrum.of(information, t, indicator) for indicator in partitions.indicators),
+            scatter=scatter,
+            spectra=tuple(
+                Spectrum.of(scatter.information, scatter.shrunk, indicator) for indicator in partitions.indicators
+            ),
             constant=constant,
-            squares_sum=(genes.within / found.sample).sum(axis=1) + (r * r * inverse).sum(axis=1),
+            squares_sum=(genes.within / found.sample).sum(axis=1) + (r * r * inverse).sum(axis=1) - scatter.explained,
         )
 
     def log_densities(self, between: float, scale: Matrix) -> Array:
@@ -217,6 +223,8 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
             between += trace
             first += mean
             second += square
+    by_scatter = prepared.scatter.score(precision, first, second)
+    first, second = prepared.scatter.moments(precision, first, second)
     first_at, second_at = first @ P.T, second.reshape(len(genes), -1)
     squared = second_at @ (P[:, :, None] * P[:, None, :]).reshape(len(P), -1).T
     left = precision[:, None] * r * r - 2.0 * first_at * r + squared
@@ -237,7 +245,9 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
         counts=joint.sum(axis=(1, 2)),
         score_mean=float(((precision[:, None] * r - first_at) * inverse).sum()),
         score_between=between,
-        score_noise=params.noise.pull(at, prepared.squares, by_sample, by_mean),
+        score_noise=params.noise.pull(
+            at, prepared.squares, by_sample=by_sample, by_mean=by_mean, by_scatter=by_scatter
+        ),
         score_spread=spread,
         score_proportions=score_proportions,
     )

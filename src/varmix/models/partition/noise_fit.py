@@ -24,6 +24,11 @@ FREE = frozenset({*SCALARS, "shares", "proportions"})
 LOWEST_SHARE = 1e-12
 """Share or proportion at which logits start that are given as 0: softmax cannot leave 0."""
 
+MOST_LACK = 0.25
+"""Misfit and scatter stay below this share of the mean. The levels are observed: were they allowed to be of the size of
+the mean itself, all that is observed would be lack of fit, sd in proportion to what it is to explain, and block means
+constant. That point can have the higher likelihood, and says nothing."""
+
 MOST_EXPONENT = 4.0
 """Noise that grows faster than the square of the mean is not sought beyond this."""
 
@@ -77,6 +82,7 @@ class Coordinates:
         """One pair per coordinate."""
         kinds: dict[str, tuple[float | None, float | None]] = dict.fromkeys(SCALARS, (0.0, None))
         kinds |= {"mean": (None, None)} | dict.fromkeys(EXPONENTS, (0.0, MOST_EXPONENT))
+        kinds |= {n: (0.0, self._most(n)) for n in RELATIVE if n in self.scalars}
         return [kinds[n] for n in self.scalars] + [(None, None)] * (len(self.vector) - len(self.scalars))
 
     def params(self, vector: Vector) -> HeteroscedasticParams:
@@ -97,11 +103,7 @@ class Coordinates:
 
     def pull(self, vector: Vector, params: HeteroscedasticParams, stats: HeteroscedasticStats) -> Vector:
         """Gradient of the log-likelihood in these coordinates."""
-        scores = dict(zip(NAMES, stats.score_noise, strict=True)) | {
-            "mean": stats.score_mean,
-            "between": stats.score_between,
-            "spread": stats.score_spread,
-        }
+        scores = self._scores(stats)
         parts = [
             np.array(
                 [
@@ -117,11 +119,35 @@ class Coordinates:
             parts.append((P * (score - (P * score).sum(axis=1, keepdims=True))).ravel())
         return np.concatenate(parts)
 
+    def released(self, vector: Vector, stats: HeteroscedasticStats) -> Vector:
+        """With standard deviations at 0 a little above it where the likelihood rises with the variance.
+
+        The derivative by a standard deviation is 0 at 0 whatever that by its variance is.
+        """
+        scores = self._scores(stats)
+        out = vector.copy()
+        for k, name in enumerate(self.scalars):
+            value = _scalar(self.start, name) if name not in ADDITIVE else 0.0
+            if name not in ADDITIVE and name != "spread" and vector[k] < RELEASED and scores[name] * value > WORTH:
+                out[k] = 2.0 * RELEASED
+        return out
+
+    def _scores(self, stats: HeteroscedasticStats) -> dict[str, float]:
+        return dict(zip(NAMES, stats.score_noise.tolist(), strict=True)) | {
+            "mean": stats.score_mean,
+            "between": stats.score_between,
+            "spread": stats.score_spread,
+        }
+
+    def _most(self, name: str) -> float:
+        return max(MOST_LACK * self.start.trend.reference / math.sqrt(_scalar(self.start, name)), 1.0)
+
     def _unit(self, name: str) -> float:
         return math.sqrt(self.start.between) or 1.0 if name == "mean" else 1.0
 
 
 ADDITIVE = frozenset({"mean", *EXPONENTS})
+RELATIVE = ("misfit_proportional", "scatter_proportional")
 
 
 def fit_noise(
@@ -156,29 +182,39 @@ def fit_noise(
             return UNREACHABLE, np.zeros_like(vector)
         return -value, -gradient
 
-    found = minimize(
-        negative,
-        coordinates.vector,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=coordinates.bounds,
-        options={
-            "maxiter": max_iterations,
-            "maxfun": 2 * max_iterations,
-            "ftol": TOLERANCE,
-            "gtol": 1e-4,
-            "maxcor": 30,
-        },
-    )
-    params = coordinates.params(found.x)
+    vector, iterations = coordinates.vector, 0
+    for _ in range(1 + RELEASES):
+        found = minimize(
+            negative,
+            vector,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=coordinates.bounds,
+            options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": TOLERANCE, "maxcor": 30},
+        )
+        iterations += int(found.nit)
+        stats = _total(coordinates.params(found.x), partitions, pieces)
+        vector = coordinates.released(found.x, stats)
+        if (vector == found.x).all():
+            break
     return NoiseFit(
-        params=params,
-        log_likelihood=_total(params, partitions, pieces).log_likelihood,
+        params=coordinates.params(found.x),
+        log_likelihood=stats.log_likelihood,
         objective=-float(found.fun),
-        iterations=int(found.nit),
+        iterations=iterations,
         converged=bool(found.success),
     )
 
+
+RELEASES = 3
+"""Times that variances at 0 are let go."""
+
+RELEASED = 1e-3
+"""Standard deviation, in units of the start, below which a variance counts as 0 when it is looked at again."""
+
+WORTH = 1.0
+"""Slope of the log-likelihood by a variance in units of its start that makes letting it go worth a climb: what it can
+gain is of the order of the slope times the small variance that it came to rest from."""
 
 UNREACHABLE = 1e300
 """Objective where the densities are not finite: line searches turn back from it."""

@@ -1,0 +1,89 @@
+"""Rat liver, brain and lung RNA in known mixtures: partitions and proportions with estimated noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from varmix.models.partition.genes import Genes, reduce_samples
+from varmix.models.partition.heteroscedastic import gene_posterior
+from varmix.models.partition.noise_fit import FREE, NoiseFit, fit_noise
+from varmix.models.partition.noise_starts import noise_start, vertex_start
+from varmix.models.partition.partitions import all_partitions
+
+pytestmark = pytest.mark.slow
+
+PARTITIONS = all_partitions(["liver", "brain", "lung"])
+MIXING = frozenset({"proportions", "shares", "mean"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixtures:
+    proportions: np.ndarray
+    pure: Genes
+    mixed: Genes
+    every: Genes
+
+
+@pytest.fixture(scope="module")
+def mixtures(reference: Path) -> Mixtures:
+    expression = pd.read_csv(reference / "partition" / "shen_orr_expression.csv", index_col=0)
+    known = pd.read_csv(reference / "partition" / "shen_orr_proportions.csv", index_col=0).loc[expression.columns]
+    proportions, sample_type = np.unique(known.to_numpy(), axis=0, return_inverse=True)
+    pure = proportions.max(axis=1)[sample_type] == 1.0
+
+    def reduced(chosen: np.ndarray) -> Genes:
+        return reduce_samples(expression.to_numpy()[:, chosen], sample_type[chosen], len(proportions))[0]
+
+    return Mixtures(
+        proportions=proportions, pure=reduced(pure), mixed=reduced(~pure), every=reduced(np.full(len(pure), True))
+    )
+
+
+def best_partitions(fit: NoiseFit, genes: Genes) -> np.ndarray:
+    return gene_posterior(fit.params, PARTITIONS, genes).partitions.argmax(axis=1)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_partitions_from_mixed_samples_alone_are_those_of_pure_samples(mixtures, spread):
+    start = noise_start([mixtures.mixed], PARTITIONS, mixtures.proportions, spread=spread)
+    fit = fit_noise([mixtures.mixed], PARTITIONS, start, free=FREE - {"proportions", "misfit_exponent"})
+    agreement = best_partitions(fit, mixtures.mixed) == best_partitions(fit, mixtures.pure)
+    assert agreement.mean() > 0.97  # .985 and .983 when this was written; what was asked is .93
+
+
+def test_partitions_agree_where_nothing_is_shared_between_the_fits(mixtures):
+    fits = [
+        fit_noise(
+            [genes],
+            PARTITIONS,
+            noise_start([genes], PARTITIONS, mixtures.proportions),
+            free=FREE - {"proportions", "misfit_exponent", "spread"},
+        )
+        for genes in (mixtures.mixed, mixtures.pure)
+    ]
+    agreement = best_partitions(fits[0], mixtures.mixed) == best_partitions(fits[1], mixtures.pure)
+    assert agreement.mean() > 0.96
+
+
+@pytest.mark.parametrize(("spread", "correlation", "error"), [(0.0, 0.975, 0.05), (0.3, 0.95, 0.06)])
+def test_free_proportions_are_the_known_ones_at_the_highest_posterior(mixtures, spread, correlation, error):
+    genes, found = mixtures.every, []
+    for seed in range(3):
+        trend = noise_start([genes], PARTITIONS, mixtures.proportions).trend
+        vertices = vertex_start([genes], trend, 3, len(mixtures.proportions), np.random.default_rng(seed))
+        start = noise_start([genes], PARTITIONS, vertices)
+        first = fit_noise([genes], PARTITIONS, start, free=MIXING, concentration=1.05, max_iterations=100)
+        free = FREE - {"misfit_exponent"} if spread else FREE - {"misfit_exponent", "spread"}
+        moved = noise_start([genes], PARTITIONS, first.params.proportions, spread=spread)
+        found.append(fit_noise([genes], PARTITIONS, moved, free=free, concentration=1.05))
+    best = max(found, key=lambda fit: fit.objective).params.proportions
+    orders = [best[:, order] for order in permutations(range(3))]
+    matched = min(orders, key=lambda P: np.abs(P - mixtures.proportions).sum())
+    assert np.corrcoef(matched.ravel(), mixtures.proportions.ravel())[0, 1] > correlation
+    assert np.abs(matched - mixtures.proportions).mean() < error
