@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from varmix.typing import Square, Vector
 
 RIDGE = 1e-12
-"""Curvature, relative to the largest, that makes the maximum unique in directions without any."""
+"""Curvature, relative to the function's largest coefficient, that makes the maximum unique where there is none."""
 
 
 def simplex_maximum(gradient: Vector, curvature: Square, total: float = 1.0) -> Vector:
@@ -21,7 +21,10 @@ def simplex_maximum(gradient: Vector, curvature: Square, total: float = 1.0) -> 
     """
     inner = 0.5 * total * total * (curvature + curvature.T)
     eigenvalues, basis = np.linalg.eigh(inner)
-    raised = np.maximum(eigenvalues, RIDGE * max(float(eigenvalues[-1]), np.finfo(float).tiny))
+    size = max(float(eigenvalues[-1]), total * float(np.abs(gradient).max()))
+    if not size > 0.0:
+        return np.full(len(gradient), total / len(gradient))
+    raised = np.maximum(eigenvalues, RIDGE * size)
     root = np.sqrt(raised)
     design = root[:, None] * basis.T
     target = basis.T @ (total * gradient) / root

@@ -40,7 +40,7 @@ class PartitionStats:
     moments: Array
     """`sum E x x'`, shape (D, T, T)."""
     score: Vector
-    """By (mu_0, a, tau^2, omega^2, pi, P), pi and P as if their entries were free; without P where all of it is held."""
+    """By (mu_0, a, tau^2, omega^2, pi, P), pi and P as free entries; without P where all of it is held."""
     hessian: Square
     """Second derivatives by the same."""
     outer: Square

@@ -1,0 +1,113 @@
+"""What a partition model knows of itself, where it starts, and what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from varmix.errors import NotIdentifiedError, OptionError, ShapeError
+from varmix.models.partition.climb import Climb
+from varmix.models.partition.model import PartitionMixture
+from varmix.models.partition.partitions import all_partitions, given_partitions, one_vs_rest
+from varmix.models.partition.starting import default_starts, moment_start, random_start, vertex_start
+
+TYPES = ("a", "b", "c")
+PARTITIONS = all_partitions(TYPES)
+SAMPLE_TYPE = np.repeat(np.arange(5), 3)
+ROWS = np.array([[1.0, 0, 0], [0.5, 0.3, 0.2], [0, 1.0, 0], [0.1, 0.6, 0.3], [0, 0, 1.0]])
+
+
+def values(genes: int = 60, noise: float = 0.05) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    cells = 8.0 + 2.0 * rng.normal(size=(genes, 3))
+    return cells @ ROWS[SAMPLE_TYPE].T + noise * rng.normal(size=(genes, 15))
+
+
+def model(known: np.ndarray = ROWS, **options: object) -> PartitionMixture:
+    return PartitionMixture.of(values(), SAMPLE_TYPE, PARTITIONS, known, **options)
+
+
+def test_coordinates_are_counted_and_named():
+    known, free = model(), model(np.full((5, 3), np.nan), noise="both")
+    assert known.free_parameters == 3 + 4
+    assert free.free_parameters == 4 + 4 + 10
+    assert len(free.names) == len(free.held) == 4 + 5 + 15
+    assert free.names[4] == "pi[a = b = c]"
+    assert free.names[-1] == "p[5, c]"
+    one = PartitionMixture.of(values(), SAMPLE_TYPE, one_vs_rest(("a",)), np.ones((5, 1)))
+    assert one.free_parameters == 3
+
+
+def test_symmetry_of_labels_is_told():
+    free = np.full((5, 3), np.nan)
+    assert model(free).label_symmetry
+    assert "6 orders" in model(free).notes[0]
+    assert not model().label_symmetry
+    assert model().notes == ()
+    partly = free.copy()
+    partly[0] = ROWS[0]
+    assert not model(partly).label_symmetry
+    uneven = np.ones((5, 3))
+    uneven[0, 0] = 2.0
+    assert not model(free, concentration=uneven).label_symmetry
+    lopsided = given_partitions(TYPES, ["a = b = c", "a = b | c"])
+    assert not PartitionMixture.of(values(), SAMPLE_TYPE, lopsided, free).label_symmetry
+
+
+def test_units_go_out_and_in():
+    known = model()
+    start = moment_start(known)
+    assert_allclose(known.inward(known.outward(start)).vector(), start.vector(), rtol=1e-15)
+    assert np.log2(known.scale) == int(np.log2(known.scale))
+
+
+def test_moments_are_near_the_truth():
+    known = model()
+    start = known.outward(moment_start(known))
+    assert_allclose(start.mean, 8.0, atol=0.6)  # two standard errors of 60 genes
+    assert_allclose(start.cell * (ROWS**2).sum(axis=1).mean(), 0.05**2, rtol=0.2)
+
+
+def test_vertices_find_pure_samples():
+    """Up to the order of labels, and up to the even part that starts keep."""
+    found = vertex_start(model(np.full((5, 3), np.nan))).proportions
+    errors = [np.abs(found[:, list(order)] - ROWS).max() for order in itertools.permutations(range(3))]
+    assert min(errors) < 0.12
+
+
+def test_random_starts_come_from_their_generator():
+    free = model(np.full((5, 3), np.nan), noise="both")
+    one, two = (random_start(free, np.random.default_rng(5)).vector() for _ in range(2))
+    assert (one == two).all()
+    starts = default_starts(free, 3, np.random.default_rng(1))
+    assert [name for name, _ in starts] == ["vertices", "random", "random"]
+    assert not np.allclose(starts[1][1].vector(), starts[2][1].vector())
+
+
+def test_several_starts_keep_the_highest_optimum():
+    known = model()
+    starts = [start for _, start in default_starts(known, 3, np.random.default_rng(2))]
+    runs = Climb().from_starts(known, starts)
+    assert runs.reached_best == 3
+
+
+def test_types_without_a_sample_hold_their_row():
+    free = PartitionMixture.of(values()[:, :12], SAMPLE_TYPE[:12], PARTITIONS, np.full((5, 3), np.nan))
+    assert not free.seen[4]
+    assert free.held[-3:].all()
+
+
+def test_bad_options_are_refused():
+    with pytest.raises(OptionError, match="cell, measurement, both"):
+        model(noise="gene")
+    with pytest.raises(OptionError, match="composite"):
+        model(likelihood="product")
+    with pytest.raises(ShapeError, match="2 columns for 3"):
+        model(ROWS[:, :2])
+    with pytest.raises(NotIdentifiedError, match="equal or missing"):
+        PartitionMixture.of(np.ones((3, 15)), SAMPLE_TYPE, PARTITIONS, ROWS)
+    with pytest.raises(OptionError, match="pxem"):
+        Climb(scheme="gradient")
