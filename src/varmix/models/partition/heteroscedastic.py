@@ -7,7 +7,6 @@ scales of a gene's noise (`variance="moderated"`) costs vector operations only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -219,10 +218,10 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
     second = np.zeros((len(genes), P.shape[1], P.shape[1]))
     between = 0.0
     for spectrum, weight in zip(prepared.spectra, joint, strict=True):
-        for mean, square, trace in _block_moments(spectrum, weight, scale, a):
-            between += trace
-            first += mean
-            second += square
+        mean, square, score = _block_moments(spectrum, weight, scale, a)
+        between += score
+        first += mean
+        second += square
     by_scatter = prepared.scatter.score(precision, first, second)
     first, second = prepared.scatter.moments(precision, first, second)
     first_at, second_at = first @ P.T, second.reshape(len(genes), -1)
@@ -253,10 +252,8 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
     )
 
 
-def _block_moments(
-    spectrum: Spectrum, weight: Matrix, scale: Matrix, between: float
-) -> Iterator[tuple[Matrix, Array, float]]:
-    """Per pair of blocks: what it adds to E[x / lambda] (G, T), to E[xx' / lambda] (G, T, T), and the score of a."""
+def _block_moments(spectrum: Spectrum, weight: Matrix, scale: Matrix, between: float) -> tuple[Matrix, Array, float]:
+    """Of one partition: what it adds to E[Cb / lambda] (G, T), to E[Cbb'C' / lambda] (G, T, T), and the score of a."""
     over = weight / scale
     shrunk = between / scale
     count = spectrum.values.shape[1]
@@ -275,4 +272,4 @@ def _block_moments(
             inner[:, b, c] = inner[:, c, b] = between**2 * (over * pull[b] * pull[c]).sum(axis=1)
         inner[:, b, b] += between * (over / factor).sum(axis=1)
     basis = spectrum.basis
-    yield np.einsum("gtb,gb->gt", basis, mean), basis @ inner @ basis.transpose(0, 2, 1), trace
+    return np.einsum("gtb,gb->gt", basis, mean), basis @ inner @ basis.transpose(0, 2, 1), trace

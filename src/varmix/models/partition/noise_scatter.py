@@ -32,11 +32,10 @@ class Scatter:
         """From H (G, T, T) and t (G, T)."""
         eye = np.eye(information.shape[1])
         if not variance.any():
-            shrinkage = np.broadcast_to(eye, information.shape)
             nothing = np.zeros(len(t))
             return cls(
                 variance=variance,
-                shrinkage=shrinkage,
+                shrinkage=np.broadcast_to(eye, information.shape),
                 information=information,
                 raw=t,
                 shrunk=t,
@@ -44,7 +43,7 @@ class Scatter:
                 explained=nothing,
             )
         matrix = eye + variance[:, None, None] * information
-        shrinkage = np.linalg.inv(matrix)
+        shrinkage: Array = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
         product = shrinkage @ information
         shrunk = np.einsum("gtu,gu->gt", shrinkage, t)
         return cls(
