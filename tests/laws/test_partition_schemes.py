@@ -275,6 +275,19 @@ def test_composite_maximum_has_no_noise_where_the_joint_one_has_the_truth():
     assert found["composite"] < 0.01
 
 
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("likelihood", ["joint", "composite"])
+def test_a_gene_without_samples_changes_nothing(likelihood, free):
+    values = data(40)
+    empty = np.vstack([values, np.full((1, values.shape[1]), np.nan)])
+    found = []
+    for rows in (values, empty):
+        model = model_of(rows, free=free, likelihood=likelihood)
+        found.append(Climb(max_iterations=5).run(model, vertex_start(model) if free else moment_start(model)))
+    assert_allclose(found[1].objective, found[0].objective, rtol=1e-12)
+    assert_allclose(found[1].params.vector(), found[0].params.vector(), rtol=1e-6, atol=1e-9)
+
+
 def test_without_noise_the_joint_likelihood_has_no_density():
     model = model_of(data(10), noise="cell")
     params = model.point(truth(cell=0.0))

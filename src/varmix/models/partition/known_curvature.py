@@ -30,7 +30,7 @@ class Moment:
         """From residuals (G, D), proportions (D, T) and weights (D, m), all of them in one product."""
         size, count = P.shape[1], weights.shape[1]
         scaled = P[:, None, :] * weights[:, :, None]  # (D, m, T)
-        crossed = (r @ scaled.reshape(len(P), -1)).reshape(len(r), count, size)
+        crossed = (r @ scaled.reshape(len(P), count * size)).reshape(len(r), count, size)
         square, linear = (r * r) @ weights, r @ weights
         return tuple(
             cls(

@@ -139,11 +139,12 @@ class PartitionScheme:
 
     def summarise(self, params: PartitionParams, piece: Genes, /) -> PartitionStats:
         """Statistics of one piece; where a sample would have no variance there is no density."""
-        without = undefined(len(self.partitions), *params.proportions.shape, coordinates(params))
+        types, size = params.proportions.shape
+        without = undefined(len(self.partitions), types, size, coordinates(params))
         variances = params.noise()[piece.types]
         if self.likelihood == "composite":
             variances = composite.marginal_variances(params, self.partitions)[:, piece.types]
-        if not (np.isfinite(params.vector()).all() and variances.size and float(variances.min()) > 0.0):
+        if not (np.isfinite(params.vector()).all() and (variances > 0.0).all()):
             return without
         try:
             return LIKELIHOODS[self.likelihood](params, self.partitions, piece)
