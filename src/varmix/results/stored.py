@@ -21,6 +21,9 @@ RESTORERS = {
 }
 """Per kind of model, the module with `effects_of(state, term)` and `predict_saved(state, new, options)`."""
 
+BY_TABLE = dict.fromkeys(("random_effect_mixture", "mixing_distribution"), "varmix.results.random_effect_mixture.saved")
+"""Of kinds whose effects are in a saved table, with sd: the module with `effects_in(tables, term, sd=)` instead."""
+
 
 class StoredReport(Report):
     """Facts and tables as they were saved."""
@@ -85,6 +88,9 @@ class StoredReport(Report):
 
     def effects(self, term: str, *, sd: bool) -> pd.DataFrame:
         """Posterior means as saved."""
+        if self.kind in BY_TABLE:
+            found: pd.DataFrame = self._restorer.effects_in(self._tables, term, sd=sd)
+            return found
         if sd:
             self._refuse("standard deviations of effects")
         return self._restorer.effects_of(self._prediction, term)
@@ -96,9 +102,10 @@ class StoredReport(Report):
     @property
     def _restorer(self) -> Any:
         """What knows the saved state of a kind of model."""
-        if self.kind not in RESTORERS:
+        known = RESTORERS | BY_TABLE
+        if self.kind not in known:
             raise NotAvailableError(f"A saved fit of kind '{self.kind}' keeps no predictions. Fit again.")
-        return importlib.import_module(RESTORERS[self.kind])
+        return importlib.import_module(known[self.kind])
 
     def prediction_state(self) -> Mapping[str, Any]:
         """As saved."""

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import OptionError
 from varmix.iteration import Certificate, Status
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.npmle import Npmle
 from varmix.results import broom
 from varmix.results.random_effect_mixture.rows import Rows, saved
+from varmix.results.random_effect_mixture.saved import of_classes
 from varmix.results.report import Facts, Report
 from varmix.typing import Vector
 
@@ -163,10 +163,7 @@ class MixingDistributionReport(Report):
 
     def effects(self, term: str, *, sd: bool) -> pd.DataFrame:
         """Posterior means of the effects, with their labels."""
-        if term not in ("x", "effect"):
-            raise OptionError(f"There is no term '{term}': the effects are those of 'x'.")
-        table = self.rows.posterior(self.params)
-        return table[[*table.columns[:1], "effect", *(["sd"] if sd else [])]]
+        return of_classes(self.rows.posterior(self.params), term, sd=sd)
 
     def simulate(self, rng: np.random.Generator) -> Vector:
         """A response drawn from the fitted distribution, shape (n,)."""

@@ -28,6 +28,7 @@ from varmix.results.random_effect_mixture.intervals import Intervals
 from varmix.results.random_effect_mixture.number_of_classes import aic, bic, compare_classes, icl
 from varmix.results.random_effect_mixture.replicates import bootstrap
 from varmix.results.random_effect_mixture.rows import Rows, saved
+from varmix.results.random_effect_mixture.saved import of_classes
 from varmix.results.random_effect_mixture.steps import paths_table, progress_table, starts_table
 from varmix.results.report import Facts, Report
 from varmix.typing import Vector
@@ -250,10 +251,7 @@ class RandomEffectMixtureReport(Report):
 
     def effects(self, term: str, *, sd: bool) -> pd.DataFrame:
         """Posterior means of the effects, with their labels."""
-        if term not in ("x", "effect"):
-            raise OptionError(f"There is no term '{term}': the effects are those of 'x'.")
-        table = self.classes()
-        return table[[*table.columns[:1], "effect", *(["sd"] if sd else [])]]
+        return of_classes(self.classes(), term, sd=sd)
 
     def interval(self, name: str, **options: Any) -> tuple[float, float]:
         """`kind` profile, wald or bootstrap (with `replicates` and `rng`), `level`."""
