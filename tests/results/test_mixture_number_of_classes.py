@@ -117,6 +117,27 @@ def test_fits_that_cannot_be_compared_are_refused() -> None:
         sequence(two, Climb(), 9, rng, most=1)
 
 
+def test_fits_to_rows_of_other_known_errors_are_other_data() -> None:
+    # Twice the errors, the response and x: the units are the same digit by digit, and the Jacobian is not.
+    rng = np.random.default_rng(1)
+    x, errors = rng.standard_normal(80), rng.uniform(0.5, 1.0, 80)
+    y = rng.standard_normal(80) * x + errors * rng.standard_normal(80)
+    two = random_effect_mixture(y, x, se=errors, starts=1)
+    with pytest.raises(OptionError, match="different data"):
+        two.compare(random_effect_mixture(2.0 * y, 2.0 * x, se=2.0 * errors, starts=1, classes=1), replicates=1)
+    assert two.compare(random_effect_mixture(y, x, se=errors, starts=1, classes=1), replicates=1, rng=1).p_value <= 1.0
+
+
+def test_fits_that_differ_in_rows_that_are_left_over_are_of_other_data() -> None:
+    two, one = TWO.model(), replace(TWO, classes=1).model()
+    units = replace(one.reduction.units, rest_rows=one.reduction.units.rest_rows + 1.0)
+    other = replace(one, reduction=replace(one.reduction, units=units))
+    params = MixtureParams.free(np.array([0.1, 1.0]), 0.4, np.array([0.5, 0.5]))
+    single = MixtureParams.free(np.array([1.0]), 0.4, np.ones(1))
+    with pytest.raises(OptionError, match="different data"):
+        compare_classes(two, params, other, single, Climb(), 9, np.random.default_rng(0))
+
+
 def test_the_sequence_stops_at_the_first_test_that_does_not_reject() -> None:
     found = sequence(TWO.model(), Climb(), 19, np.random.default_rng(3), most=4)
     assert found.chosen == 2

@@ -54,7 +54,8 @@ def test_a_saved_fit_gives_its_effects(
     back = vm.load(tmp_path / "fit.json")
     for sd in (False, True):
         found, expected = back.effects("x", sd=sd), fit.effects("x", sd=sd)
-        assert list(found.columns) == list(expected.columns) == ["group" if grouped else "row", "effect", "sd"][: 2 + sd]
+        names = ["group" if grouped else "row", "effect", "sd"][: 2 + sd]
+        assert list(found.columns) == list(expected.columns) == names
         np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
     found["effect"] = 0.0  # what is given is the caller's own
     assert back.effects("x")["effect"].abs().max() > 0.0

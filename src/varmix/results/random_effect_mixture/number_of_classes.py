@@ -263,7 +263,8 @@ def _same_data(one: RandomEffectMixture, other: RandomEffectMixture) -> None:
     same = (
         np.array_equal(mine.units.h2, theirs.units.h2)
         and np.array_equal(mine.units.q, theirs.units.q)
-        and (mine.units.rest, mine.groups, mine.scales) == (theirs.units.rest, theirs.groups, theirs.scales)
+        and (mine.units.rest, mine.units.rest_rows) == (theirs.units.rest, theirs.units.rest_rows)
+        and (mine.groups, mine.scales, mine.log_jacobian) == (theirs.groups, theirs.scales, theirs.log_jacobian)
         and _same_weights(mine.units.weight, theirs.units.weight)
     )
     if not same:
