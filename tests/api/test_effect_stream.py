@@ -14,6 +14,8 @@ import pytest
 
 from varmix.api import random_effect_mixture
 from varmix.errors import DataError, NotAvailableError, NotIdentifiedError, OptionError, RepairWarning
+from varmix.models.random_effect_mixture.identification import check_identified, unbounded_rows
+from varmix.models.random_effect_mixture.reduction import reduce_rows
 from varmix.models.random_effect_mixture.stream import Columns, stream_reduction
 from varmix.models.random_effect_mixture.stream import pieces as stream_pieces
 from varmix.models.random_effect_mixture.stream.posterior import posterior_tables
@@ -143,6 +145,49 @@ def test_what_a_frame_does_not_identify_chunks_do_not_either(change: dict[str, f
         with pytest.raises(error) as caught:
             random_effect_mixture("y", "x", weights="w", data=data)
         assert "Check" in str(caught.value) or "Give" in str(caught.value)
+
+
+# What squares to nothing beside 1 counts as x = 0.
+NOTHING = 1e-150
+
+
+@pytest.mark.parametrize("reread", [False, True])
+@pytest.mark.parametrize(
+    ("y", "x", "w"),
+    [
+        ([1.0, -2.0, 0.5, 0.3], [1.0, -1.0, 1.0, NOTHING], None),
+        ([1.0, -2.0, 0.5, 0.3], [1.0, -1.0, 1.0, NOTHING], [1.0, 2.0, 1.0, 0.0]),
+        ([1.0, -2.0, 0.5, 0.0], [1.0, -1.0, 2.0, NOTHING], None),
+        ([1.0, -2.0, 0.0, 0.0, 0.0], [1.0, -1.0, 2.0, NOTHING, 0.0], None),
+        ([1.0, -2.0, 0.5, 0.3], [1.0, 2.0, 1.0 / NOTHING, 1.0], [1.0, 2.0, 0.0, 1.0]),
+        (np.arange(1.0, 104.0), [1.0, 1.0, 1.0, *(NOTHING * np.linspace(0.5, 1.0, 100))], None),
+    ],
+    ids=["constant", "weight 0", "y 0", "two y 0", "all beside weight 0", "more than are told apart"],
+)
+def test_x_that_vanishes_beside_the_others_identifies_as_in_a_frame(y: Any, x: Any, w: Any, reread: bool) -> None:
+    weights = None if w is None else np.array(w)
+    frame = reduce_rows(np.array(y), np.array(x), weights=weights)
+    table = pd.DataFrame({"y": y, "x": x, "w": 1.0 if w is None else w})
+    columns = Columns(y="y", x="x", weights=None if w is None else "w")
+    stream = stream_reduction(chunks_of(table, 2), columns, cache=not reread).outline()
+    q = frame.units.q if w is None else frame.units.q[frame.units.weight > 0.0]
+    assert len(stream.units.q) == len(q)
+    assert {*stream.units.q[[0, -1]]} == {q.min(), q.max()} if q.size else True
+    assert stream.units.rest_rows == frame.units.rest_rows
+    assert stream.units.rest == pytest.approx(frame.units.rest, rel=1e-12)
+    for classes in range(1, 5):
+        for known in (None, 1.0):
+            said = [_refusal(check_identified, reduction, classes, False, known) for reduction in (frame, stream)]
+            assert said[0] == said[1]
+            assert unbounded_rows(frame, classes, known) == unbounded_rows(stream, classes, known)
+
+
+def _refusal(check: Any, *given: Any) -> str:
+    try:
+        check(*given)
+    except (DataError, NotIdentifiedError) as error:
+        return str(error)
+    return ""
 
 
 def test_rows_without_a_response_are_told_as_in_a_frame() -> None:

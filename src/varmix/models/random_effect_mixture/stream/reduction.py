@@ -16,7 +16,7 @@ from varmix.iteration import Runner, Serial
 from varmix.models.random_effect_mixture.number_range import check_weight
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.reduction import Reduction, Scales, reduce_rows
-from varmix.models.random_effect_mixture.stream.facts import RowFacts
+from varmix.models.random_effect_mixture.stream.facts import RowFacts, outline_of
 from varmix.models.random_effect_mixture.stream.groups import GroupRecords
 from varmix.models.random_effect_mixture.stream.pieces import PIECE_ROWS, Reader, RereadPieces, reduce_piece
 from varmix.models.random_effect_mixture.stream.rows import Columns, OnMissing, Rows, regular
@@ -63,7 +63,9 @@ class StreamReduction:
     @property
     def distinct(self) -> int:
         """Distinct values of q = x'x > 0 among the units; of rows not more than `facts.DISTINCT` are told apart."""
-        return len(self.facts.distinct) if self.grouped is None else len(np.unique(self.grouped.units.q))
+        if self.grouped is None:
+            return int(np.count_nonzero(self.facts.squares))
+        return len(np.unique(self.grouped.units.q))
 
     @property
     def units(self) -> Units:
@@ -76,8 +78,10 @@ class StreamReduction:
         return self.grouped.units
 
     def outline(self) -> Reduction:
-        """What `check_identified` and `unbounded_rows` need to see."""
-        return self.facts.outline() if self.grouped is None else self.grouped
+        """What `check_identified` and `unbounded_rows` need to see. Goes through the units where some x vanish."""
+        if self.grouped is not None:
+            return self.grouped
+        return self.facts.outline() if self.facts.squares.all() else outline_of(self.pieces, self.scales)
 
     def outward(self, params: MixtureParams) -> Vector:
         """(v, s, pi) of a point in the units of the data."""
