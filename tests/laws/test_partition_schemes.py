@@ -20,7 +20,8 @@ from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.newton import Newton
 from varmix.models.partition.params import PartitionParams
 from varmix.models.partition.partitions import all_partitions
-from varmix.models.partition.scheme import LIKELIHOODS, PartitionScheme, Reduced
+from varmix.models.partition.reduced import Reduced
+from varmix.models.partition.scheme import LIKELIHOODS, PartitionScheme
 from varmix.models.partition.starting import moment_start, random_start, vertex_start
 
 PARTITIONS = all_partitions(("liver", "brain", "lung"))

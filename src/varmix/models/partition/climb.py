@@ -25,13 +25,15 @@ from varmix.iteration import (
     iterate_and_finish,
 )
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
+from varmix.models.cone import smallest_eigenvalue
 from varmix.models.partition.em import EM
 from varmix.models.partition.mm import MM
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.newton import Newton
 from varmix.models.partition.params import PartitionParams
 from varmix.models.partition.pxem import PXEM
-from varmix.models.partition.scheme import PartitionScheme, Reduced, smallest_eigenvalue
+from varmix.models.partition.reduced import Reduced
+from varmix.models.partition.scheme import PartitionScheme
 
 SCHEMES: dict[str, type[Any]] = {"newton": Newton, "em": EM, "pxem": PXEM, "mm": MM}
 ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "anderson": Anderson()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from varmix.typing import Mask, Matrix, Vector
+from varmix.typing import Index, Mask, Matrix, Vector
 
 SCALARS = 4
 """Coordinates before the shares: mu_0, a, tau^2, omega^2."""
@@ -45,6 +45,11 @@ class PartitionParams:
         """Entries of P that are known, shape (D, T)."""
         return np.asarray(self.held[SCALARS + len(self.shares) :].reshape(self.proportions.shape))
 
+    @property
+    def simplexes(self) -> list[Index]:
+        """Positions of the shares and of each row of P among the coordinates."""
+        return groups(SCALARS, len(self.shares), self.proportions.shape)
+
     def vector(self) -> Vector:
         """(mu_0, a, tau^2, omega^2, pi, P row by row), shape (4 + J + DT,)."""
         scalars = [self.mean, self.between, self.cell, self.measurement]
@@ -56,10 +61,10 @@ class PartitionParams:
         held, count = self.held, len(self.shares)
         target = np.where(held, self.vector(), vector)
         target[1:] = np.maximum(target[1:], 0.0)
-        shares = _rescaled(target[SCALARS : SCALARS + count], self.shares, held[SCALARS : SCALARS + count])
+        shares = rescaled(target[SCALARS : SCALARS + count], self.shares, held[SCALARS : SCALARS + count])
         rows = target[SCALARS + count :].reshape(self.proportions.shape)
         mask = self.held_proportions
-        proportions = [_rescaled(*row) for row in zip(rows, self.proportions, mask, strict=True)]
+        proportions = [rescaled(*row) for row in zip(rows, self.proportions, mask, strict=True)]
         return replace(
             self,
             mean=float(target[0]),
@@ -71,7 +76,14 @@ class PartitionParams:
         )
 
 
-def _rescaled(values: Vector, before: Vector, held: Mask) -> Vector:
+def groups(before: int, shares: int, proportions: tuple[int, ...]) -> list[Index]:
+    """Positions of the shares and of each row of P, shape (D, T), that follow `before` other coordinates."""
+    types, size = proportions
+    rows = before + shares + np.arange(types * size).reshape(types, size)
+    return [before + np.arange(shares), *rows]
+
+
+def rescaled(values: Vector, before: Vector, held: Mask) -> Vector:
     """`values` with the entries that are not held in proportion to what the held ones leave of 1."""
     free = ~held
     if not free.any():

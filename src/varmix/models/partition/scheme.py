@@ -1,4 +1,4 @@
-"""What the schemes share: statistics, objective with its prior, the simplexes as cones, and the certificate."""
+"""What the schemes share: statistics, objective with its prior, and the certificate."""
 
 from __future__ import annotations
 
@@ -10,111 +10,16 @@ from scipy.special import xlogy
 
 from varmix.errors import OptionError
 from varmix.iteration import Certificate
-from varmix.models.cone import certify, quadratic_step
 from varmix.models.partition import composite, joint
 from varmix.models.partition.curvature import coordinates
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.partitions import Partitions
+from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.statistics import PartitionStats, undefined
-from varmix.typing import Index, Mask, Matrix, Square, Vector
+from varmix.typing import Matrix, Square, Vector
 
 LIKELIHOODS = {"joint": joint.summarise, "composite": composite.summarise}
-
-SADDLE = 1e-9
-"""Most negative eigenvalue of the scaled observed information that is still rounding of a flat direction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reduced:
-    """Coordinates in which each simplex is a cone: its largest free entry takes up what the others give [PART-3].
-
-    `directions` (4 + J + DT, k) maps a step in the moving coordinates to one in (mu_0, a, tau^2, omega^2, pi, P).
-    All `values` (k,) but that of mu_0 (where `bounded` is False) have 0 as their lower bound.
-    """
-
-    directions: Matrix
-    values: Vector
-    bounded: Mask
-    moving: Index
-    references: Index
-
-    @classmethod
-    def at(cls, params: PartitionParams) -> Reduced:
-        """The moving coordinates of a point."""
-        vector, free, references = params.vector(), ~params.held, []
-        gives = np.full(len(vector), -1)
-        for group in simplexes(params):
-            inside = group[free[group]]
-            if inside.size:
-                reference = int(inside[np.argmax(vector[inside])])
-                references.append(reference)
-                gives[inside] = reference
-        free[references] = False
-        moving = np.flatnonzero(free)
-        directions = np.zeros((len(vector), len(moving)))
-        directions[moving, np.arange(len(moving))] = 1.0
-        paired = np.flatnonzero(gives[moving] >= 0)
-        directions[gives[moving[paired]], paired] = -1.0
-        return cls(
-            directions=directions,
-            values=vector[moving],
-            bounded=moving > 0,
-            moving=moving,
-            references=np.array(references, dtype=np.intp),
-        )
-
-    def pull(self, score: Vector) -> Vector:
-        """Gradient in the moving coordinates."""
-        return np.asarray(self.directions[: len(score)].T @ score)
-
-    def pull_square(self, matrix: Square) -> Square:
-        """Second derivatives in the moving coordinates."""
-        seen = self.directions[: len(matrix)]
-        return np.asarray(seen.T @ matrix @ seen)
-
-    def free(self, gradient: Vector) -> Mask:
-        """Coordinates without a bound, inside theirs, or at 0 with the gradient pointing inside."""
-        return np.asarray(~self.bounded | (self.values > 0.0) | (gradient > 0.0))
-
-
-def simplexes(params: PartitionParams) -> list[Index]:
-    """Positions of the shares and of each row of P among the coordinates."""
-    count, (types, size) = len(params.shares), params.proportions.shape
-    rows = SCALARS + count + np.arange(types * size).reshape(types, size)
-    return [SCALARS + np.arange(count), *rows]
-
-
-def smallest_eigenvalue(information: Square) -> float:
-    """Of the matrix scaled to absolute diagonal 1; 0 without any coordinate."""
-    if not len(information):
-        return 0.0
-    scale = 1.0 / np.sqrt(np.maximum(np.abs(information.diagonal()), np.finfo(float).tiny))
-    return float(np.linalg.eigvalsh(information * np.outer(scale, scale))[0])
-
-
-def cone_step(values: Vector, bounded: Mask, gradient: Vector, information: Square) -> Vector:
-    """The step of the quadratic model within the cone, where some coordinates have no bound: those are maximised out
-    [PART-3]."""
-    inside, outside = np.flatnonzero(bounded), np.flatnonzero(~bounded)
-    step = np.zeros(len(values))
-    if not outside.size:
-        return quadratic_step(values, gradient, information)
-    own = information[np.ix_(outside, outside)]
-    mixed = information[np.ix_(outside, inside)]
-    if inside.size:
-        left, rest = _maximised_out(information, gradient, inside, outside)
-        step[inside] = quadratic_step(values[inside], left, rest)
-    step[outside] = np.linalg.solve(own, gradient[outside] - mixed @ step[inside])
-    return step
-
-
-def _maximised_out(information: Square, gradient: Vector, inside: Index, outside: Index) -> tuple[Vector, Square]:
-    own = information[np.ix_(outside, outside)]
-    mixed = information[np.ix_(outside, inside)]
-    left = gradient[inside] - mixed.T @ np.linalg.solve(own, gradient[outside])
-    rest = information[np.ix_(inside, inside)] - mixed.T @ np.linalg.solve(own, mixed)
-    return left, rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -182,25 +87,8 @@ class PartitionScheme:
         at_zero = (params.vector() == 0.0) & ~params.held
         at_zero[0] = False
         boundary = tuple(int(k) for k in np.flatnonzero(at_zero))
-        away = Certificate(projected_gradient=math.inf, newton_decrement=math.inf, on_boundary=boundary)
         score, hessian, _ = self.derivatives(params, stats)
         if not (np.isfinite(score).all() and np.isfinite(hessian).all()):
-            return away
+            return Certificate(projected_gradient=math.inf, newton_decrement=math.inf, on_boundary=boundary)
         reduced = Reduced.at(params)
-        gradient, information = reduced.pull(score), -reduced.pull_square(hessian)
-        free = np.flatnonzero(reduced.free(gradient))
-        inner, slope, bounded = information[np.ix_(free, free)], gradient[free], reduced.bounded[free]
-        if smallest_eigenvalue(inner) < -SADDLE or bool((inner.diagonal()[~bounded] <= 0.0).any()):
-            return away
-        inside, outside = np.flatnonzero(bounded), np.flatnonzero(~bounded)
-        if not outside.size:
-            found, gain = certify(reduced.values[free], slope, inner), 0.0
-        else:
-            left, rest = _maximised_out(inner, slope, inside, outside)
-            found = certify(reduced.values[free][inside], left, rest)
-            gain = float(slope[outside] @ np.linalg.solve(inner[np.ix_(outside, outside)], slope[outside]))
-        return Certificate(
-            projected_gradient=max(found.projected_gradient, math.sqrt(gain)),
-            newton_decrement=math.hypot(found.newton_decrement, math.sqrt(gain)),
-            on_boundary=boundary,
-        )
+        return reduced.certificate(reduced.pull(score), -reduced.pull_square(hessian), boundary)
