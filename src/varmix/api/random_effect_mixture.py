@@ -37,7 +37,7 @@ STARTS = 10
 """Starts unless told: moments, two merged grid mixtures, one grown class by class, and six random ones; all together
 take less than a second up to a hundred thousand effects."""
 
-FAR = 1e8
+FAR = 1e12
 """Times the scale of the data beyond which no start lies: a class out there has no unit, and its gradient no digit."""
 
 THREADED = 200_000
