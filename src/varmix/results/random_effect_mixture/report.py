@@ -14,6 +14,7 @@ import pandas as pd
 
 from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError
 from varmix.inference.generator import generator_of
+from varmix.inference.likelihood_ratio import LikelihoodRatio
 from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Outcome, Starts, Status
 from varmix.models.random_effect_mixture.climb import Climb
@@ -29,6 +30,7 @@ from varmix.results.random_effect_mixture.number_of_classes import aic, bic, com
 from varmix.results.random_effect_mixture.replicates import bootstrap
 from varmix.results.random_effect_mixture.rows import Rows, saved
 from varmix.results.random_effect_mixture.saved import of_classes
+from varmix.results.random_effect_mixture.smallest_variance import check_tested, smallest_variance_test
 from varmix.results.random_effect_mixture.steps import paths_table, progress_table, starts_table
 from varmix.results.report import Facts, Report
 from varmix.typing import Vector
@@ -275,6 +277,12 @@ class RandomEffectMixtureReport(Report):
         points, reach = options.pop("points", 41), options.pop("reach", 1.5)
         self._refuse_options(options)
         return self.intervals.path(name, points, reach)
+
+    def test(self, names: tuple[str, ...]) -> LikelihoodRatio:
+        """Likelihood-ratio test that the smallest class variance, 'v_1', is 0."""
+        check_tested(self.model, names)
+        found = self.estimation
+        return smallest_variance_test(self.model, self.params, self.status, found.outcome.objective, found.climb.runner)
 
     def compare(self, other: Report, **options: Any) -> Any:
         """Bootstrap likelihood-ratio test of fewer classes within more; `replicates`, `rng`."""
