@@ -16,7 +16,7 @@ from scipy import stats
 import varmix as vm
 from varmix.api.random_effect_mixture import random_effect_mixture
 from varmix.errors import NotAvailableError, OptionError
-from varmix.plots import plot_paths, plot_profile, plot_starts
+from varmix.plots import mixture_distribution, plot_paths, plot_profile, plot_starts
 from varmix.plots.canvas import COLOURS
 from varmix.plots.mixture_distribution import stretches
 from varmix.plots.mixture_rows import POINTS
@@ -145,6 +145,28 @@ def test_the_gain_in_the_title_bounds_that_of_a_third_class(fit, data):
 def test_neighbouring_points_of_the_grid_are_numbered_together():
     shares = np.array([0.2, 0.0, 0.0, 0.1, 0.3, 0.0, 0.4, 0.0, 0.0, 0.0])
     assert [run.tolist() for run in stretches(shares)] == [[0], [3, 4, 6]]
+
+
+def test_the_grid_of_many_effects_rests_on_a_part_that_is_told_and_always_the_same(monkeypatch):
+    y, x, _ = rows(4000, 8)
+    fit = random_effect_mixture(y, x, starts=2, rng=1)
+    whole = fit.plot.mixing()
+    assert "the grid is of" not in whole.get_supxlabel()
+    monkeypatch.setattr(mixture_distribution, "MANY", 3999)
+    monkeypatch.setattr(mixture_distribution, "PART", 2000)
+    parts = [fit.plot.mixing() for _ in range(2)]
+    below = [
+        next(line for line in lines(figure.axes[0], COLOURS[1]) if line.get_marker() == "o").get_xydata()
+        for figure in (whole, *parts)
+    ]
+    np.testing.assert_array_equal(below[1], below[2])
+    assert below[0].shape != below[1].shape or not np.array_equal(below[0], below[1])
+    # The mean of v over a distribution found on 2,000 effects: a few standard errors of a variance of 2,000.
+    means = [-(part[:, 0] ** 2 @ part[:, 1]) for part in below]
+    assert means[1] == pytest.approx(means[0], rel=0.2)
+    assert parts[0].get_supxlabel().endswith("the grid is of 2,000 of 4,000 effects.")
+    told = title(parts[0])
+    assert told == f"2 classes: more could gain at most {fit.facts['gain_bound']:.3g} in log-likelihood"
 
 
 @pytest.mark.parametrize("unit", [1e-5, 1e5])

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from varmix.models.random_effect_mixture.fitting import screening_part
 from varmix.models.random_effect_mixture.npmle import GRID_POINTS, Npmle, npmle
 from varmix.plots.canvas import COLOURS, HALO, INK, QUIET, SMALL, draw_on, spread_apart, tidy_axes
-from varmix.plots.mixture import behind, caption, headline, number
+from varmix.plots.mixture import SEED, behind, caption, headline, number
 from varmix.typing import Index, Vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from varmix.models.random_effect_mixture.model import RandomEffectMixture
+    from varmix.models.random_effect_mixture.units import Units
     from varmix.results import Fit
 
 ROOM = 1.3
@@ -26,6 +30,10 @@ NOTHING = 1e-6
 """Log-likelihood that is not worth a number."""
 WORTH_A_NUMBER = 0.005
 """Least share that is written."""
+MANY = 200_000
+"""Effects above which the grid mixture of a fit by classes is found on a part of them: on a million it took 21 s."""
+PART = 50_000
+"""Effects of that part, and at most twice as many: what a figure shows of shares is within the width of its lines."""
 
 
 def plot_mixing(fit: Fit, *, points: int = GRID_POINTS, ax: Axes | None = None) -> Figure:
@@ -36,12 +44,14 @@ def plot_mixing(fit: Fit, *, points: int = GRID_POINTS, ax: Axes | None = None) 
     any number of classes could still gain in log-likelihood [SLOPE-8]. A fit by `method="npmle"` has the lower half
     alone, with its certificates. Numbers are shares; neighbouring points of the grid, which stand for one stretch of
     variances, are numbered together. sqrt(v) is the standard deviation of the effects in a class, in units of y per
-    unit of x. Raises NotAvailableError (another model, loaded fits), OptionError (points below 2).
+    unit of x. Of more than 200,000 effects the grid mixture is found on a fixed part, which the caption tells. Raises
+    NotAvailableError (another model, loaded fits), OptionError (points below 2).
     """
     model, params = behind(fit)
     on_grid = fit.report.kind == "mixing_distribution"
     report: Any = fit.report
-    found: Npmle = report.found if on_grid else npmle(model.pieces, residual=params.residual, points=points)
+    pieces = model.pieces if on_grid else _part(model)
+    found: Npmle = report.found if on_grid else npmle(pieces, residual=params.residual, points=points)
     scale = model.reduction.scales.variance
     places = np.sqrt(found.variances * scale)
     figure, ax = draw_on(ax, width=4.6, height=2.3 if on_grid else 2.9)
@@ -76,8 +86,18 @@ def plot_mixing(fit: Fit, *, points: int = GRID_POINTS, ax: Axes | None = None) 
     ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     ax.set_ylabel("share of effects")
     ax.set_xlabel(f"√v, standard deviation of the effects (unit of {fit.facts['response']} per unit of x)")
-    _tell(figure, ax, fit, found, on_grid)
+    _tell(figure, ax, fit, found, pieces)
     return figure
+
+
+def _part(model: RandomEffectMixture) -> Sequence[Units]:
+    """The units, or a part of very many: the same at every call."""
+    many = _count(model.pieces) > MANY
+    return screening_part(model, np.random.default_rng(SEED), PART) if many else model.pieces
+
+
+def _count(pieces: Sequence[Units]) -> int:
+    return sum(len(piece) for piece in pieces)
 
 
 def _stems(ax: Any, places: Vector, shares: Vector, tone: str) -> None:
@@ -121,18 +141,22 @@ def _number_groups(ax: Any, places: Vector, shares: Vector, heights: Vector, ton
         )  # fmt: skip
 
 
-def _tell(figure: Any, ax: Any, fit: Fit, found: Npmle, on_grid: bool) -> None:
-    """Title and caption: what there is, and what could be gained."""
+def _tell(figure: Any, ax: Any, fit: Fit, found: Npmle, pieces: Sequence[Units]) -> None:
+    """Title and caption: what there is, what could be gained, and on how many of the effects the grid rests."""
     report: Any = fit.report
-    if on_grid:
+    if report.kind == "mixing_distribution":
         headline(ax, f"Best mixing distribution on a grid: {len(found.support)} of {len(found.variances)} points")
         caption(figure, f"Variances between the points could gain {_gain(found.bound)} in log-likelihood.")
         return
-    grid_gains = found.log_likelihood - report.estimation.outcome.objective
-    bound = min(float(fit.facts["gain_bound"]), max(grid_gains + found.bound, 0.0))
+    bound, reached, all_of_them = float(fit.facts["gain_bound"]), "", report.model.pieces
+    if pieces is all_of_them:
+        grid_gains = found.log_likelihood - report.estimation.outcome.objective
+        bound = min(bound, max(grid_gains + found.bound, 0.0))
+        reached = f"; the grid gains {number(grid_gains)}" if grid_gains > NOTHING else ""
+    else:  # the distribution of a part bounds nothing that the whole could gain
+        reached = f"; the grid is of {_count(pieces):,} of {_count(all_of_them):,} effects"
     classes = "1 class" if report.model.classes == 1 else f"{report.model.classes} classes"
     headline(ax, f"{classes}: more could gain {_gain(bound)} in log-likelihood")
-    reached = f"; the grid gains {number(grid_gains)}" if grid_gains > NOTHING else ""
     caption(figure, f"Bound on any number of classes at the fit's residual variance{reached}.")
 
 
