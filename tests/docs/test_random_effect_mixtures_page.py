@@ -1,7 +1,5 @@
-"""What `docs/theory/random_effect_mixtures.md` claims, held against dense algebra, quadrature and finite differences.
-
-Nothing of varmix is used here: the page must be right on its own.
-"""
+"""What `docs/theory/random_effect_mixtures.md` claims of the likelihood and the schemes, against dense algebra and
+finite differences."""
 
 from __future__ import annotations
 
@@ -10,185 +8,34 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from random_effect_mixture_algebra import (
+    DIFFERENCE,
+    ROUNDING,
+    TWO,
+    cut,
+    dense,
+    em,
+    gradient,
+    hessian,
+    join,
+    log_likelihood,
+    maximum,
+    mm,
+    pxem,
+    reduced,
+    single_rows,
+    unit_scores,
+    units,
+    units_of_all_kinds,
+)
 from scipy.integrate import quad as integral
-from scipy.optimize import minimize, nnls
-from scipy.stats import chi2, multivariate_normal, norm
-
-# Central differences with step 1e-4 of quantities of order 1 to 100: truncation about 1e-7, rounding about 1e-10.
-DIFFERENCE = 1e-5
-# Sums of tens of terms of order one.
-ROUNDING = 1e-9
+from scipy.optimize import nnls
+from scipy.stats import multivariate_normal, norm
 
 
 @pytest.fixture(scope="module")
 def case() -> SimpleNamespace:
-    """Units of one to four rows, two of them without any x, with likelihood weights and three classes."""
-    rng = np.random.default_rng(20250214)
-    rows = rng.integers(1, 5, size=40)
-    x = [rng.normal(size=m) for m in rows]
-    x[3], x[7] = np.zeros(rows[3]), np.zeros(rows[7])
-    y = [rng.normal(scale=rng.choice([0.2, 1.5])) * one + rng.normal(scale=0.7, size=len(one)) for one in x]
-    v, s, pi = np.array([0.05, 0.6, 2.5]), 0.45, np.array([0.5, 0.3, 0.2])
-    return SimpleNamespace(x=x, y=y, rows=rows, a=rng.uniform(0.3, 2.0, size=40), v=v, s=s, pi=pi, at=join(v, s, pi))
-
-
-def join(v: np.ndarray, s: float, pi: np.ndarray) -> np.ndarray:
-    return np.concatenate([v, [s], pi])
-
-
-def cut(at: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    count = (len(at) - 1) // 2
-    return at[:count], float(at[count]), at[count + 1 :]
-
-
-def reduced(case: SimpleNamespace) -> SimpleNamespace:
-    """The numbers of [SLOPE-2]."""
-    q = np.array([x @ x for x in case.x])
-    some = q > 0
-    h = np.array([x @ y / np.sqrt(x @ x) if x @ x > 0 else 0.0 for x, y in zip(case.x, case.y, strict=True)])
-    R = np.array([y @ y for y in case.y]) - h**2
-    rest = case.rows - some
-    return SimpleNamespace(
-        q=q[some],
-        h=h[some],
-        a=case.a[some],
-        M=case.a @ rest,
-        R=case.a @ R,
-        n=case.a[some].sum(),
-        N=case.a @ case.rows,
-    )
-
-
-def dense(case: SimpleNamespace, at: np.ndarray) -> float:
-    v, s, pi = cut(at)
-    total = 0.0
-    for x, y, a in zip(case.x, case.y, case.a, strict=True):
-        densities = [multivariate_normal(cov=s * np.eye(len(x)) + v_k * np.outer(x, x)).pdf(y) for v_k in v]
-        total += a * np.log(pi @ densities)
-    return float(total)
-
-
-def units(d: SimpleNamespace, at: np.ndarray) -> SimpleNamespace:
-    v, s, pi = cut(at)
-    tau = np.multiply.outer(v, d.q) + s
-    f = norm.pdf(d.h, scale=np.sqrt(tau))
-    mixture = pi @ f
-    r = pi[:, None] * f / mixture
-    weighted = d.a * r
-
-    def quad(p: int) -> np.ndarray:
-        return np.sum(weighted * d.q**p * d.h**2 / tau**2, axis=1)
-
-    def trace(p: int) -> np.ndarray:
-        return np.sum(weighted * d.q**p / tau, axis=1)
-
-    return SimpleNamespace(
-        tau=tau,
-        f=f,
-        mixture=mixture,
-        r=r,
-        n_k=weighted.sum(axis=1),
-        quad=quad,
-        trace=trace,
-        quad_e=quad(0).sum() + d.R / s**2,
-        trace_e=trace(0).sum() + d.M / s,
-        mhat=v[:, None] * np.sqrt(d.q) * d.h / tau,
-        c=v[:, None] * s / tau,
-    )
-
-
-def log_likelihood(d: SimpleNamespace, at: np.ndarray) -> float:
-    s = cut(at)[1]
-    return float(d.a @ np.log(units(d, at).mixture) - 0.5 * (d.M * np.log(2 * np.pi * s) + d.R / s))
-
-
-def unit_scores(d: SimpleNamespace, at: np.ndarray) -> np.ndarray:
-    u = units(d, at)
-    slope = (d.h**2 / u.tau**2 - 1 / u.tau) / 2
-    return np.vstack([u.r * d.q * slope, np.sum(u.r * slope, axis=0)[None], u.f / u.mixture])
-
-
-def hessian(d: SimpleNamespace, at: np.ndarray) -> np.ndarray:
-    """[SLOPE-6] as the table prints it."""
-    u, (v, s, _), scores = units(d, at), cut(at), unit_scores(d, at)
-    count = len(v)
-    slope = (d.h**2 / u.tau**2 - 1 / u.tau) / 2
-    bend = 1 / (2 * u.tau**2) - d.h**2 / u.tau**3
-    second = np.zeros((len(at), len(at)))
-    for k in range(count):
-        second[k, k] = d.a @ (u.r[k] * d.q**2 * (bend[k] + slope[k] ** 2))
-        second[k, count] = second[count, k] = d.a @ (u.r[k] * d.q * (bend[k] + slope[k] ** 2))
-        second[count, count] += d.a @ (u.r[k] * (bend[k] + slope[k] ** 2))
-        share = count + 1 + k
-        second[k, share] = second[share, k] = d.a @ (u.f[k] / u.mixture * d.q * slope[k])
-        second[count, share] = second[share, count] = d.a @ (u.f[k] / u.mixture * slope[k])
-    second[count, count] += (d.M / 2 - d.R / s) / s**2
-    return second - (scores * d.a) @ scores.T
-
-
-def gradient(function: Callable[[np.ndarray], float], at: np.ndarray, step: float = 1e-4) -> np.ndarray:
-    return np.array([(function(at + e) - function(at - e)) / (2 * step) for e in step * np.eye(len(at))])
-
-
-def em(d: SimpleNamespace, at: np.ndarray) -> np.ndarray:
-    """[SLOPE-3] from the posterior moments."""
-    u = units(d, at)
-    weighted = d.a * u.r
-    v = np.sum(weighted * (u.mhat**2 + u.c), axis=1) / u.n_k
-    s = (d.R + np.sum(weighted * ((d.h - np.sqrt(d.q) * u.mhat) ** 2 + d.q * u.c))) / d.N
-    return join(v, s, u.n_k / d.n)
-
-
-def pxem(d: SimpleNamespace, at: np.ndarray) -> np.ndarray:
-    """[SLOPE-4] from the posterior moments."""
-    u = units(d, at)
-    weighted, root = d.a * u.r, np.sqrt(d.q)
-    second = u.mhat**2 + u.c
-    below = np.sum(weighted * d.q * second, axis=1)
-    delta = np.divide(np.sum(weighted * root * d.h * u.mhat, axis=1), below, out=np.ones(len(below)), where=below > 0)
-    scale = delta[:, None]
-    residual = np.sum(weighted * (d.h**2 - 2 * scale * root * d.h * u.mhat + scale**2 * d.q * second))
-    v = delta**2 * np.sum(weighted * second, axis=1) / u.n_k
-    return join(v, (d.R + residual) / d.N, u.n_k / d.n)
-
-
-def mm(d: SimpleNamespace, at: np.ndarray) -> np.ndarray:
-    """[SLOPE-5]."""
-    u, (v, s, _) = units(d, at), cut(at)
-    return join(v * np.sqrt(u.quad(1) / u.trace(1)), s * np.sqrt(u.quad_e / u.trace_e), u.n_k / d.n)
-
-
-def single_rows(n: int, seed: int, v: tuple[float, float] = (0.001, 1.0)) -> SimpleNamespace:
-    """Ungrouped rows from two classes, shares (.7, .3), s = .5."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=n)
-    b = rng.normal(size=n) * np.sqrt(np.where(rng.random(n) < 0.7, v[0], v[1]))
-    y = b * x + rng.normal(scale=np.sqrt(0.5), size=n)
-    return SimpleNamespace(q=x**2, h=y, a=np.ones(n), M=0.0, R=0.0, n=float(n), N=float(n))
-
-
-# One share gives way: steps in (v_1, v_2, s, pi_1).
-TWO = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, -1.0]])
-
-
-def maximum(d: SimpleNamespace) -> np.ndarray:
-    """Two classes: L-BFGS-B on the printed score, then Newton steps with the printed Hessian on what is not at 0."""
-
-    def point(z: np.ndarray) -> np.ndarray:
-        return np.append(z, 1.0 - z[3])
-
-    def slope(z: np.ndarray) -> np.ndarray:
-        return np.asarray(-TWO.T @ (unit_scores(d, point(z)) @ d.a))
-
-    bounds = [(0, None), (0, None), (1e-3, None), (1e-3, 1 - 1e-3)]
-    z = minimize(
-        lambda z: -log_likelihood(d, point(z)), [0.02, 1.0, 0.5, 0.6], jac=slope, bounds=bounds, method="L-BFGS-B"
-    ).x
-    free = np.flatnonzero(z > 0)
-    for _ in range(20):
-        information = -(TWO.T @ hessian(d, point(z)) @ TWO)
-        z[free] -= np.linalg.solve(information[np.ix_(free, free)], slope(z)[free])
-    return point(z)
+    return units_of_all_kinds()
 
 
 def test_two_numbers_per_unit_are_the_whole_normal_likelihood(case: SimpleNamespace) -> None:
@@ -384,124 +231,3 @@ def test_the_exact_m_step_is_a_gamma_regression_and_precision_weights_are_not(ca
         return float(np.sum(norm.logpdf(d.h, scale=np.sqrt(tau))))
 
     assert np.abs(gradient(precision, np.maximum(at, 1e-3))).max() > 1.0
-
-
-def test_no_mixture_gains_more_than_the_dual_bound(case: SimpleNamespace) -> None:
-    d, rng = reduced(case), np.random.default_rng(9)  # [SLOPE-8]
-
-    def densities(v: np.ndarray) -> np.ndarray:
-        return norm.pdf(d.h, scale=np.sqrt(np.multiply.outer(v, d.q) + case.s))
-
-    base, mixture = log_likelihood(d, case.at), units(d, case.at).mixture
-    top = max((d.h**2 - case.s) / d.q)
-    grid = np.concatenate([[0.0], np.geomspace(1e-4, top, 2000)])
-    D = densities(grid) @ (d.a / mixture) / d.n
-    assert case.pi @ (densities(case.v) @ (d.a / mixture)) / d.n == pytest.approx(1.0, abs=ROUNDING)
-    bound = d.n * np.log(D.max())
-    assert bound < d.n * (D.max() - 1)
-    assert (np.diff(densities(np.geomspace(top, 1e3 * top, 50)), axis=0) <= 0).all()
-
-    shares, support = np.full(61, 1 / 61), np.concatenate([[0.0], np.geomspace(1e-4, top, 60)])
-    L = densities(support)
-    for _ in range(3000):  # EM for the shares climbs to the best mixture on this grid
-        shares *= L @ (d.a / (shares @ L)) / d.n
-    gained = d.a @ np.log(shares @ L) - d.a @ np.log(mixture)
-    assert 0.0 < gained <= bound
-    best = densities(grid) @ (d.a / (shares @ L)) / d.n
-    assert best.max() < 1.01  # at the best mixture D is at most 1, up to the grid and EM's last digits
-    for _ in range(50):
-        v = np.concatenate([[0.0], rng.exponential(size=3)])
-        other = join(v, case.s, rng.dirichlet(np.ones(4)))
-        assert log_likelihood(d, other) - base <= bound
-
-
-def test_moments_are_those_printed_and_two_points_reproduce_them() -> None:
-    v, s, pi, q = np.array([0.1, 2.0, 0.7]), 0.4, np.array([0.5, 0.2, 0.3]), 1.7  # [SLOPE-9]
-    M_1, M_2 = pi @ v, pi @ v**2
-    for power, printed in ((2, s + q * M_1), (4, 3 * (s**2 + 2 * s * q * M_1 + q**2 * M_2))):
-        exact = pi @ [norm.moment(power, scale=np.sqrt(q * v_k + s)) for v_k in v]
-        assert printed == pytest.approx(exact, rel=ROUNDING)
-    v_2, pi_2 = M_2 / M_1, M_1**2 / M_2
-    assert pi_2 <= 1
-    np.testing.assert_allclose([pi_2 * v_2, pi_2 * v_2**2], [M_1, M_2], rtol=ROUNDING)
-
-
-@pytest.mark.parametrize("c", [0.0, 0.5, 1.5, 3.0])
-def test_profile_intervals_near_zero_cover_as_often_as_printed(c: float) -> None:
-    z = norm.ppf(0.975)  # [SLOPE-10]
-    draws = c + np.random.default_rng(8).normal(size=400_000)
-    estimate = np.maximum(draws, 0.0)
-    statistic = (draws - c) ** 2 - (draws - estimate) ** 2
-    low, high = (statistic > z**2) & (estimate < c), (statistic > z**2) & (estimate > c)
-    lower_miss = 0.0 if c == 0 else norm.cdf(-(c**2 + z**2) / (2 * c)) if c < z else norm.cdf(-z)
-    # Four standard errors of a share of 400,000 draws are at most 1e-3.
-    assert low.mean() == pytest.approx(lower_miss, abs=1e-3)
-    assert high.mean() == pytest.approx(norm.cdf(-z), abs=1e-3)
-    assert lower_miss <= norm.cdf(-z)
-
-
-def information(m: int) -> np.ndarray:
-    """Expected information per unit at the note's truth, by Gauss-Legendre over sqrt(q) and h; (v_1, v_2, s, pi_1)."""
-    v, s, pi = np.array([0.001, 1.0]), 0.5, np.array([0.7, 0.3])
-    nodes, weights = np.polynomial.legendre.leggauss(120)
-    most = np.sqrt(chi2.isf(1e-13, m))
-    roots = (nodes + 1) / 2 * most
-    total = np.zeros((5, 5))
-    for root, width in zip(roots, weights * most / 2, strict=True):
-        q = root**2
-        top = 9 * np.sqrt(q * v[1] + s)
-        h = (nodes + 1) / 2 * top
-        d = SimpleNamespace(q=np.full(len(h), q), h=h, a=np.ones(len(h)), M=0.0, R=0.0)
-        at = join(v, s, pi)
-        scores = unit_scores(d, at)
-        density = weights * top * units(d, at).mixture  # both signs of h
-        total += 2 * root * chi2.pdf(q, m) * width * (scores * density) @ scores.T
-    total[2, 2] += (m - 1) / (2 * s**2)
-    return np.asarray(TWO.T @ total @ TWO)
-
-
-@pytest.mark.parametrize(
-    ("rows", "kept", "errors"), [(1, 0.027, (0.089, 0.028)), (5, 0.180, (0.034, 0.011)), (10, 0.323, (0.025, 0.008))]
-)
-def test_the_design_keeps_as_much_about_shares_as_the_table_says(
-    rows: int, kept: float, errors: tuple[float, float]
-) -> None:
-    variance = np.linalg.inv(information(rows))[3, 3]  # [SLOPE-10]
-    assert 0.21 / variance == pytest.approx(kept, abs=5e-4)  # the table's last digit
-    for effects, error in zip((1000, 10_000), errors, strict=True):
-        assert np.sqrt(variance / effects) == pytest.approx(error, abs=5.1e-4)
-
-
-def test_the_information_on_shares_without_the_price_of_variances_is_as_printed() -> None:
-    one, ten = information(1), information(10)  # [SLOPE-10]
-    assert 0.21 * one[3, 3] == pytest.approx(0.097, abs=5e-4)
-    assert np.linalg.inv(one)[3, 3] / np.linalg.inv(ten)[3, 3] == pytest.approx(12.0, abs=0.5)
-
-
-def test_one_value_of_q_identifies_a_line_and_two_identify_a_point() -> None:
-    rng = np.random.default_rng(6)
-    h = rng.normal(size=50)
-    one = SimpleNamespace(q=np.full(50, 2.0), h=h, a=np.ones(50), M=0.0, R=0.0)
-    at, shift = join(np.array([0.3, 1.0]), 0.5, np.array([0.6, 0.4])), 0.2
-    along = at + join(np.full(2, shift / 2.0), -shift, np.zeros(2))  # v_k + s / q stays
-    assert log_likelihood(one, along) == pytest.approx(log_likelihood(one, at), abs=ROUNDING)
-    two = SimpleNamespace(**{**vars(one), "q": np.where(np.arange(50) < 25, 2.0, 1.0)})
-    assert abs(log_likelihood(two, along) - log_likelihood(two, at)) > 1e-3
-    rest = SimpleNamespace(**{**vars(one), "M": 4.0, "R": 1.5})
-    assert abs(log_likelihood(rest, along) - log_likelihood(rest, at)) > 1e-3
-
-
-def test_an_exact_zero_makes_the_likelihood_unbounded_and_a_left_over_prevents_it() -> None:
-    h = np.array([0.0, 0.9, -1.3, 0.4])
-    d = SimpleNamespace(q=np.ones(4), h=h, a=np.ones(4), M=0.0, R=0.0)
-
-    def path(d: SimpleNamespace) -> list[float]:
-        return [
-            log_likelihood(d, join(np.array([0.0, 1.0]), s, np.array([0.5, 0.5])))
-            for s in 10.0 ** -np.arange(2, 60, 8.0)
-        ]
-
-    # Each 1e-8 in s raises the spike's logarithm by 4 log 10; the other units stand still once s is small.
-    np.testing.assert_allclose(np.diff(path(d))[1:], 4 * np.log(10), rtol=1e-5)
-    assert np.diff(path(SimpleNamespace(**{**vars(d), "M": 1.0, "R": 1e-3})))[1:].max() < 0
-    assert np.diff(path(SimpleNamespace(**{**vars(d), "h": h + 0.1})))[1:].max() < 1e-6

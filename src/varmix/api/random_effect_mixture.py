@@ -87,14 +87,15 @@ def random_effect_mixture(
     the mixing distribution on a grid of `points` variances, without a number of classes [SLOPE-8]. Options of the
     likelihood methods: `accelerate` ("none", "squarem", "anderson"; not for Newton), `polish` (finish with Newton where
     the scheme alone would not arrive; True), `max_iterations`, `tolerance` (standard errors from the optimum). `starts`
-    is their number, or a list of (variances, residual, shares); random ones are drawn with `rng`. `workers` are
-    threads.
+    is their number, or a list of (variances, residual, shares); random ones are drawn with `rng`. Above 40,000 effects
+    "auto" screens its starts on some 10,000 of them: those that end at the same place there go on as one, so that they
+    share a path in `fit.table("paths")`. `workers` are threads.
 
     Classes are reported in ascending order of variance. Returns a Fit: `fit.shares`, `fit.components`, `fit.classes`
-    (posterior of every effect in input order), `fit.starts`, `fit.table("design")`; `fit.facts["gain_bound"]` is what
-    any number of classes could still gain. Raises DataError for data that cannot be used, NotIdentifiedError where the
-    design does not identify the model, OptionError for options that are not known; warns when the certificate is not
-    met.
+    (posterior of every effect in input order), `fit.starts`, `fit.table("design")`, `fit.test("v_1")`;
+    `fit.facts["gain_bound"]` is what any number of classes could still gain. Raises DataError for data that cannot be
+    used, NotIdentifiedError where the design does not identify the model, OptionError for options that are not known;
+    warns when the certificate is not met.
     """
     rows: EffectRows | EffectStream
     if is_stream(data):
