@@ -10,16 +10,12 @@ import numpy as np
 from varmix.errors import OptionError
 from varmix.inference.likelihood_ratio import LikelihoodRatio, likelihood_ratio
 from varmix.models.linear.model import VarianceComponents
-from varmix.typing import Matrix, Vector
+from varmix.results.nested import SAME, check_not_lower, covariates_test, spans
+from varmix.typing import Vector
 
 if TYPE_CHECKING:
     from varmix.results.variance_components.report import VarianceComponentsReport
 
-SAME = 1e-8
-"""Relative difference below which two kernels' images of one vector, or a column and its projection, are equal: well
-above the rounding of reductions by different algebras, well below what different data give."""
-LOWER = 1e-8
-"""Share of 1 + |l| by which a larger model may seem to fit worse: certified maxima agree to about 1e-12."""
 SEED = 20
 """The probe is fixed, so that a comparison does not change from call to call."""
 
@@ -37,12 +33,12 @@ def compare_fits(first: VarianceComponentsReport, second: VarianceComponentsRepo
     _check_same_data(large.model, small.model)
     if len(large.model.names) == len(small.model.names):
         return _added_columns(first, second)
-    if not (_spans(large.model.design.Z, small.model.design.Z) and _spans(small.model.design.Z, large.model.design.Z)):
+    if not (spans(large.model.design.Z, small.model.design.Z) and spans(small.model.design.Z, large.model.design.Z)):
         raise OptionError("The fits differ in covariates and in components: change one at a time.")
     matched = _matched(large.model, small.model)
     added = tuple(name for name in large.model.names if name not in matched)
     gap = _comparable(large) - _comparable(small)
-    _check_not_lower(gap, large)
+    check_not_lower(large.log_likelihood, large.log_likelihood - gap)
     test = large.intervals.test(added)
     if test.statistic <= 2.0 * gap:
         return test
@@ -96,47 +92,18 @@ def _alike(left: Vector, right: Vector) -> bool:
     return bool(np.linalg.norm(left - right) <= SAME)
 
 
-def _spans(covariates: Matrix, columns: Matrix) -> bool:
-    """Whether every one of `columns` lies in the span of `covariates`."""
-    return not _outside(covariates, columns).any()
-
-
-def _outside(covariates: Matrix, columns: Matrix) -> Vector:
-    """Whether each column lies outside the span of `covariates`."""
-    scaled = columns / np.linalg.norm(columns, axis=0)
-    basis = np.linalg.qr(covariates / np.linalg.norm(covariates, axis=0))[0]
-    rest = scaled - basis @ (basis.T @ scaled)
-    return np.asarray(np.linalg.norm(rest, axis=0) > SAME)
-
-
 def _comparable(report: VarianceComponentsReport) -> float:
     """The log-likelihood, for REML without what depends on the coding of the covariates."""
     shift = 0.5 * report.model.piece.log_determinant_covariates if report.model.criterion == "reml" else 0.0
     return report.log_likelihood + shift
 
 
-def _check_not_lower(gap: float, large: VarianceComponentsReport) -> None:
-    if gap < -LOWER * (1.0 + abs(large.log_likelihood)):
-        raise OptionError(
-            f"The larger model has the lower log-likelihood (by {-gap:.3g}): its fit ended at a local maximum. Refit "
-            "it with starts=10 (and an rng), or from the smaller fit's variances by start=..., and compare again."
-        )
-
-
 def _added_columns(first: VarianceComponentsReport, second: VarianceComponentsReport) -> LikelihoodRatio:
     large, small = sorted((first, second), key=lambda report: report.model.design.c, reverse=True)
     wide, narrow = large.model.design, small.model.design
-    count = wide.c - narrow.c
-    if not count or not _spans(wide.Z, narrow.Z):
+    if wide.c == narrow.c or not spans(wide.Z, narrow.Z):
         raise OptionError("The fits have the same components, and neither has all the covariates of the other.")
     if large.model.criterion == "reml":
         raise OptionError("REML likelihoods with different covariates cannot be compared: refit with criterion='ml'.")
     _matched(large.model, small.model)
-    new = _outside(narrow.Z, wide.Z)
-    added = tuple(name for name, is_new in zip(wide.names, new, strict=True) if is_new)
-    if len(added) != count:  # another coding: no column alone is what was added
-        added = (f"{count} combination{'s' if count > 1 else ''} of {', '.join(added)}",)
-    _check_not_lower(large.log_likelihood - small.log_likelihood, large)
-    weights = np.zeros(count + 1)
-    weights[-1] = 1.0
-    return likelihood_ratio(large.log_likelihood, small.log_likelihood, weights, added)
+    return covariates_test(large.log_likelihood, small.log_likelihood, wide.Z, narrow.Z, tuple(wide.names))

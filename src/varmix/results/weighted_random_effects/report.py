@@ -25,6 +25,7 @@ from varmix.models.independent_groups.posterior import posterior_slopes
 from varmix.results import broom
 from varmix.results.report import Facts, Report
 from varmix.results.weighted_random_effects.advice import advice_on
+from varmix.results.weighted_random_effects.compare import compare_fits
 from varmix.results.weighted_random_effects.intervals import Intervals
 from varmix.results.weighted_random_effects.saved import state_of
 from varmix.results.weighted_random_effects.steps import progress_table, starts_table
@@ -274,6 +275,13 @@ class WeightedRandomEffectsReport(Report):
         if not names or any(self._component(name) == len(self.model.names) for name in names):
             raise OptionError(f"Name slopes to test, for instance fit.test('{self.model.names[0]}').")
         return self.intervals.test(tuple(dict.fromkeys(names)))
+
+    def compare(self, other: Report, **options: Any) -> LikelihoodRatio:
+        """Test of the smaller of two fits within the larger: columns or covariates added."""
+        _refuse_options(options)
+        if not isinstance(other, WeightedRandomEffectsReport):
+            raise OptionError("Only two fits of weighted random effects that hold their data can be compared.")
+        return compare_fits(self, other)
 
     def bootstrap(self, replicates: int, rng: np.random.Generator) -> Bootstrap:
         """Variances refitted to draws from the fit."""
