@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose
 from varmix.errors import NotIdentifiedError, OptionError
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.heteroscedastic import summarise
-from varmix.models.partition.noise_fit import FREE, Coordinates, fit_noise
+from varmix.models.partition.noise_coordinates import FREE, Coordinates
+from varmix.models.partition.noise_fit import fit_noise
 from varmix.models.partition.noise_starts import noise_start, vertex_start
 from varmix.models.partition.partitions import all_partitions
 

@@ -12,7 +12,8 @@ import pytest
 
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.heteroscedastic import gene_posterior
-from varmix.models.partition.noise_fit import FREE, NoiseFit, fit_noise
+from varmix.models.partition.noise_coordinates import FREE
+from varmix.models.partition.noise_fit import NoiseFit, fit_noise
 from varmix.models.partition.noise_starts import noise_start, vertex_start
 from varmix.models.partition.partitions import all_partitions
 

@@ -7,11 +7,12 @@ scales of a gene's noise (`variance="moderated"`) costs vector operations only.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.special import logsumexp
 
+from varmix.models.partition.curvature import LARGEST_RATIO
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.moderated import log_prior, prior_score, scale_nodes
@@ -22,6 +23,9 @@ from varmix.typing import Array, Matrix, Vector
 
 LOG_2PI = math.log(2.0 * math.pi)
 
+NUDGE = 1e-3
+"""Step in 1/lambda: densities of some tens of samples change by a few per cent."""
+
 BLOCK = 1_024
 """Genes at a time: the (genes, partitions, nodes) arrays of a handful of partitions stay in the processor's cache."""
 
@@ -30,8 +34,8 @@ BLOCK = 1_024
 class HeteroscedasticStats:
     """Sums over genes; `score_*` are derivatives of the log-likelihood [PART-3].
 
-    `score_noise` is in the order of `noise.NAMES`; `score_proportions` (D, T) treats entries as free and includes what
-    P does to the cell noise.
+    `score_noise` is in the order of `noise.NAMES`; `score_shares` (J,) and `score_proportions` (D, T) treat entries as
+    free, the latter with what P does to the cell noise. `score_spread` is 0 at a spread of 0: see `spread_score`.
     """
 
     log_likelihood: float
@@ -40,18 +44,12 @@ class HeteroscedasticStats:
     score_between: float
     score_noise: Vector
     score_spread: float
+    score_shares: Vector
     score_proportions: Matrix
 
     def __add__(self, other: HeteroscedasticStats) -> HeteroscedasticStats:
-        return HeteroscedasticStats(
-            log_likelihood=self.log_likelihood + other.log_likelihood,
-            counts=self.counts + other.counts,
-            score_mean=self.score_mean + other.score_mean,
-            score_between=self.score_between + other.score_between,
-            score_noise=self.score_noise + other.score_noise,
-            score_spread=self.score_spread + other.score_spread,
-            score_proportions=self.score_proportions + other.score_proportions,
-        )
+        sums = {field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
+        return HeteroscedasticStats(**sums)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -182,6 +180,23 @@ def summarise(params: HeteroscedasticParams, partitions: Partitions, genes: Gene
     return total
 
 
+def spread_score(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> float:
+    """Derivative of the log-likelihood by the spread at 0: half the curvature of the density in u = 1/lambda [PART-5].
+
+    By differences of a density that is smooth in u: good to four digits, where the sign and size matter.
+    """
+    with np.errstate(divide="ignore"):
+        log_shares = np.log(params.shares)[:, None, None]
+    nodes = 1.0 / np.array([1.0 - NUDGE, 1.0, 1.0 + NUDGE])
+    total = 0.0
+    for block in genes.blocks(BLOCK):
+        scale = np.broadcast_to(nodes, (len(block), 3))
+        densities = Prepared.at(params, partitions, block).log_densities(params.between, scale)
+        low, at, high = logsumexp(densities + log_shares, axis=0).T
+        total += 0.5 * float((np.expm1(low - at) + np.expm1(high - at)).sum()) / NUDGE**2
+    return total
+
+
 def _weighted(params: HeteroscedasticParams, prepared: Prepared) -> tuple[Array, Matrix]:
     """Log of density x quadrature weight (J, G, L), and the scales (G, L)."""
     if params.spread == 0.0:
@@ -211,7 +226,8 @@ def _posterior(params: HeteroscedasticParams, weighted: Array, scale: Matrix) ->
 
 def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> HeteroscedasticStats:
     prepared = Prepared.at(params, partitions, genes)
-    joint, log_density, scale = _posterior(params, *_weighted(params, prepared))
+    weighted, scale = _weighted(params, prepared)
+    joint, log_density, scale = _posterior(params, weighted, scale)
     P, r, at, a = prepared.proportions, prepared.residual, prepared.variances, params.between
     precision = (joint.sum(axis=0) / scale).sum(axis=1)  # E[1 / lambda]
     first = np.zeros((len(genes), P.shape[1]))
@@ -248,8 +264,18 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
             at, prepared.squares, by_sample=by_sample, by_mean=by_mean, by_scatter=by_scatter
         ),
         score_spread=spread,
+        score_shares=_score_shares(params.shares, joint, weighted, log_density),
         score_proportions=score_proportions,
     )
+
+
+def _score_shares(shares: Vector, joint: Array, weighted: Array, log_density: Vector) -> Vector:
+    """`sum_g f(s_g | j) / f(s_g)`: responsibilities over shares, or where a share is 0 the ratio itself."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = np.asarray(joint.sum(axis=(1, 2)) / shares)
+    for j in np.flatnonzero(shares == 0.0):
+        scores[j] = np.exp(np.minimum(logsumexp(weighted[j], axis=1) - log_density, LARGEST_RATIO)).sum()
+    return scores
 
 
 def _block_moments(spectrum: Spectrum, weight: Matrix, scale: Matrix, between: float) -> tuple[Matrix, Array, float]:

@@ -117,14 +117,16 @@ class Reduced:
             move *= SHORT_OF_EMPTY / longest
         return np.asarray(vector + move)
 
-    def certificate(self, gradient: Vector, information: Square, on_boundary: tuple[int, ...]) -> Certificate:
+    def certificate(
+        self, gradient: Vector, information: Square, on_boundary: tuple[int, ...], *, saddle: float = SADDLE
+    ) -> Certificate:
         """From the observed information; a point where it is not that of a maximum is none, however flat."""
         away = Certificate(projected_gradient=math.inf, newton_decrement=math.inf, on_boundary=on_boundary)
         if not (np.isfinite(gradient).all() and np.isfinite(information).all()):
             return away
         free = np.flatnonzero(self.free(gradient))
         inner, slope, bounded = information[np.ix_(free, free)], gradient[free], self.bounded[free]
-        if smallest_eigenvalue(inner) < -SADDLE or bool((inner.diagonal()[~bounded] <= 0.0).any()):
+        if smallest_eigenvalue(inner) < -saddle or bool((inner.diagonal()[~bounded] <= 0.0).any()):
             return away
         inside, outside = np.flatnonzero(bounded), np.flatnonzero(~bounded)
         if not outside.size:

@@ -1,0 +1,126 @@
+"""Score and observed information of a point whose noise differs, the latter by differences of the exact score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from varmix.models.partition.genes import Genes
+from varmix.models.partition.heteroscedastic import HeteroscedasticStats, spread_score, summarise
+from varmix.models.partition.noise_point import SCALARS, NoisePoint
+from varmix.models.partition.partitions import Partitions
+from varmix.models.partition.reduced import Reduced
+from varmix.typing import Square, Vector
+
+STEP, FLOOR = 1e-4, 1e-3
+"""Differences step by this share of a coordinate, or of this share of its unit where it is smaller: truncation and
+rounding of central differences are then both near 1e-7 of the information."""
+
+SPREAD_STEP, SPREAD_FLOOR = 1e-2, 0.1
+"""The same for the spread: its score loses digits as the square of the spread."""
+
+SPREAD = SCALARS.index("spread")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoisePosterior:
+    """The log-likelihood with a Dirichlet prior of `excess` = concentration - 1 on the rows of P that may move."""
+
+    partitions: Partitions
+    excess: float = 0.0
+
+    def summarise(self, point: NoisePoint, piece: Genes) -> HeteroscedasticStats:
+        """Statistics of one piece; NaN where there is no density."""
+        try:
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                stats = summarise(point.params, self.partitions, piece)
+                if point.params.spread == 0.0 and not point.held[SPREAD]:
+                    return replace(stats, score_spread=spread_score(point.params, self.partitions, piece))
+                return stats
+        except np.linalg.LinAlgError:  # eigenvectors of what is not finite
+            return _undefined(point, len(self.partitions))
+
+    def total(self, point: NoisePoint, pieces: Sequence[Genes]) -> HeteroscedasticStats:
+        """Statistics of all pieces."""
+        total, *rest = (self.summarise(point, piece) for piece in pieces)
+        for stats in rest:
+            total = total + stats
+        return total
+
+    def objective(self, point: NoisePoint, stats: HeteroscedasticStats) -> float:
+        """Log-likelihood and log prior up to its constant; -inf where either is not finite."""
+        value = stats.log_likelihood
+        if self.excess:
+            with np.errstate(divide="ignore"):
+                value += self.excess * float(np.log(point.vector()[_moving_proportions(point)]).sum())
+        return value if np.isfinite(value) else -np.inf
+
+    def score(self, point: NoisePoint, stats: HeteroscedasticStats) -> Vector:
+        """Derivatives by all coordinates of the point, (K,)."""
+        score = likelihood_score(stats)
+        if self.excess:
+            where = _moving_proportions(point)
+            with np.errstate(divide="ignore"):
+                score[where] += self.excess / point.vector()[where]
+        return score
+
+    def information(self, point: NoisePoint, frame: Reduced, pieces: Sequence[Genes]) -> Square:
+        """Minus the second derivatives in the moving coordinates of `frame`, (k, k).
+
+        Central differences; at the lower bound one-sided ones of second order.
+        """
+        vector, steps = point.vector(), _steps(point)
+
+        def slope(k: int, times: float) -> Vector:
+            at = point.placed(vector + times * steps[frame.moving[k]] * frame.directions[:, k])
+            return frame.pull(likelihood_score(self.total(at, pieces)))
+
+        columns = []
+        for k, position in enumerate(frame.moving):
+            step = steps[position]
+            if position and vector[position] < step:
+                column = -1.5 * slope(k, 0.0) + 2.0 * slope(k, 1.0) - 0.5 * slope(k, 2.0)
+            else:
+                column = 0.5 * (slope(k, 1.0) - slope(k, -1.0))
+            columns.append(-column / step)
+        information = np.array(columns).reshape(len(columns), len(columns))
+        curved = np.zeros_like(vector)
+        if self.excess:
+            where = _moving_proportions(point)
+            curved[where] = self.excess / vector[where] ** 2
+        prior = frame.directions.T @ (curved[:, None] * frame.directions)
+        return np.asarray(0.5 * (information + information.T) + prior)
+
+
+def likelihood_score(stats: HeteroscedasticStats) -> Vector:
+    """Scores in the order of a point's coordinates."""
+    scalars = [stats.score_mean, stats.score_between, stats.score_spread, *stats.score_noise]
+    return np.concatenate([scalars, stats.score_shares, stats.score_proportions.ravel()])
+
+
+def _moving_proportions(point: NoisePoint) -> Vector:
+    first = len(SCALARS) + len(point.params.shares)
+    return np.asarray(first + np.flatnonzero(~point.held[first:]))
+
+
+def _steps(point: NoisePoint) -> Vector:
+    size = np.maximum(np.abs(point.vector()), FLOOR * point.unit)
+    size[0] = point.unit[0]
+    steps = STEP * size
+    steps[SPREAD] = SPREAD_STEP * max(point.params.spread, SPREAD_FLOOR)
+    return np.asarray(steps)
+
+
+def _undefined(point: NoisePoint, partitions: int) -> HeteroscedasticStats:
+    return HeteroscedasticStats(
+        log_likelihood=-np.inf,
+        counts=np.full(partitions, np.nan),
+        score_mean=np.nan,
+        score_between=np.nan,
+        score_noise=np.full(len(SCALARS) - 3, np.nan),
+        score_spread=np.nan,
+        score_shares=np.full(partitions, np.nan),
+        score_proportions=np.full(point.params.proportions.shape, np.nan),
+    )
