@@ -25,6 +25,9 @@ from varmix.typing import Matrix, Square, Vector
 TOLERANCE = 1e-10
 """Relative gain in the objective below which L-BFGS-B ends: hundredths of a standard error."""
 
+CLIMBING = 0.6
+"""Part of the steps that L-BFGS-B may take: where it creeps along a ridge, Newton's steps are the better use."""
+
 UNREACHABLE = 1e300
 """Objective where the densities are not finite: line searches turn back from it."""
 
@@ -144,7 +147,7 @@ def _climbed(
         )
         progress.record(step, monotone=False)
 
-    vector = coordinates.vector
+    vector, limit = coordinates.vector, max(int(CLIMBING * max_iterations), 1)
     record(OptimizeResult(x=vector, fun=negative(vector)[0]))
     if vector.size:
         minimize(
@@ -154,7 +157,7 @@ def _climbed(
             method="L-BFGS-B",
             bounds=coordinates.bounds,
             callback=record,
-            options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": TOLERANCE, "maxcor": 30},
+            options={"maxiter": limit, "maxfun": 2 * limit, "ftol": TOLERANCE, "maxcor": 30},
         )
     return progress
 

@@ -25,6 +25,9 @@ TOLERANCE = 1e-6
 SLOWED = 0.3
 """Steps go on with one information while each leaves less than this share of the decrement."""
 
+NEARER = 0.9
+"""Share of the decrement that must be left at most by steps that gain nothing but rounding, or they are the last."""
+
 FLAT = 1e-6
 """Scaled eigenvalues of an information by differences of which the sign is not known."""
 
@@ -156,7 +159,7 @@ def polish(
 
 def _gained(before: Step, after: Step) -> bool:
     """Whether steps raised the objective beyond rounding or brought the optimum nearer."""
-    nearer = after.certificate.newton_decrement < SLOWED * before.certificate.newton_decrement
+    nearer = after.certificate.newton_decrement < NEARER * before.certificate.newton_decrement
     return nearer or after.objective - before.objective > NOISE * (1.0 + abs(before.objective))
 
 
