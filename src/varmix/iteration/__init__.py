@@ -1,6 +1,7 @@
 """The loop over statistics that add. Knows no model."""
 
 from varmix.iteration.accelerate import Accelerator, Anderson, Backtracking, Plain, Squarem
+from varmix.iteration.choices import ACCELERATORS, check_choices
 from varmix.iteration.finish import iterate_and_finish
 from varmix.iteration.iterate import Outcome, iterate
 from varmix.iteration.progress import Progress, Step
@@ -11,6 +12,7 @@ from varmix.iteration.status import Status
 from varmix.iteration.stopping import Stopping
 
 __all__ = [
+    "ACCELERATORS",
     "Accelerator",
     "Anderson",
     "Backtracking",
@@ -31,6 +33,7 @@ __all__ = [
     "Step",
     "Stopping",
     "Threads",
+    "check_choices",
     "from_every_start",
     "iterate",
     "iterate_and_finish",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from varmix.errors import OptionError
-from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Status, iterate_and_finish
+from varmix.iteration import (
+    ACCELERATORS,
+    Backtracking,
+    Outcome,
+    Status,
+    check_choices,
+    iterate_and_finish,
+)
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
 from varmix.models.independent_groups.em import EM
 from varmix.models.independent_groups.mm import MM
@@ -20,7 +24,6 @@ from varmix.models.independent_groups.pxem import PXEM
 from varmix.models.independent_groups.scheme import GroupScheme, Piece
 
 SCHEMES: dict[str, type[GroupScheme]] = {"newton": Newton, "em": EM, "pxem": PXEM, "mm": MM}
-ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "anderson": Anderson()}
 
 VANISHING = 1e-6
 """Share of the typical residual variance below which one that still falls is on its way to 0."""
@@ -42,15 +45,12 @@ class Climb:
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
             raise OptionError(f"method={self.scheme!r} is not known. Use one of {', '.join(SCHEMES)}.")
-        if self.accelerate not in ACCELERATORS:
-            raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
-        steps, polish, tolerance = (getattr(self, name) for name in ("max_iterations", "polish", "tolerance"))
-        if not isinstance(steps, (int, np.integer)) or steps < 1:
-            raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
-        if not isinstance(polish, (bool, np.bool_)):
-            raise OptionError(f"polish={self.polish!r} must be True or False.")
-        if not isinstance(tolerance, Real) or not float(tolerance) > 0.0:
-            raise OptionError(f"tolerance={self.tolerance!r} must be positive (a distance in standard errors).")
+        check_choices(
+            accelerate=self.accelerate,
+            polish=self.polish,
+            max_iterations=self.max_iterations,
+            tolerance=self.tolerance,
+        )
 
     def run(self, pieces: Sequence[Piece], start: GroupParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units)."""

@@ -3,13 +3,19 @@ arrive."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from varmix.errors import OptionError
-from varmix.iteration import Accelerator, Anderson, Backtracking, Outcome, Plain, Squarem, Status, iterate_and_finish
+from varmix.iteration import (
+    ACCELERATORS,
+    Backtracking,
+    Outcome,
+    Status,
+    check_choices,
+    iterate_and_finish,
+)
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
 from varmix.marginal.piece import Piece
 from varmix.models.linear.average_information import Newton
@@ -21,7 +27,6 @@ from varmix.models.linear.scheme import LinearScheme
 from varmix.models.linear.statistics import Criterion
 
 SCHEMES: dict[str, type[LinearScheme]] = {"newton": Newton, "em": EM, "pxem": PXEM, "mm": MM}
-ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "anderson": Anderson()}
 
 VANISHING = 1e-6
 """Share of the largest variance below which a residual variance that still falls is on its way to 0."""
@@ -46,12 +51,12 @@ class Climb:
             raise OptionError(f"method={self.scheme!r} is not known. Use one of {', '.join(SCHEMES)} or 'moments'.")
         if self.criterion not in ("reml", "ml"):
             raise OptionError(f"criterion={self.criterion!r} is not known. Use 'reml' or 'ml'.")
-        if self.accelerate not in ACCELERATORS:
-            raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
-        if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
-            raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
-        if not 0.0 < self.tolerance < math.inf:
-            raise OptionError(f"tolerance={self.tolerance} must be positive and finite (in standard errors).")
+        check_choices(
+            accelerate=self.accelerate,
+            polish=self.polish,
+            max_iterations=self.max_iterations,
+            tolerance=self.tolerance,
+        )
 
     def run(self, pieces: Sequence[Piece], start: VarianceParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units)."""

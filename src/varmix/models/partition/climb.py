@@ -10,17 +10,15 @@ import numpy as np
 
 from varmix.errors import OptionError
 from varmix.iteration import (
-    Accelerator,
-    Anderson,
+    ACCELERATORS,
     Backtracking,
     Outcome,
-    Plain,
     Runner,
     Scheme,
     Serial,
-    Squarem,
     Starts,
     Status,
+    check_choices,
     from_every_start,
     iterate_and_finish,
 )
@@ -36,7 +34,6 @@ from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.scheme import PartitionScheme
 
 SCHEMES: dict[str, type[Any]] = {"newton": Newton, "em": EM, "pxem": PXEM, "mm": MM}
-ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "anderson": Anderson()}
 
 FLAT = 1e-9
 """Smallest eigenvalue of the scaled observed information below which parameters cannot be told apart."""
@@ -58,14 +55,14 @@ class Climb:
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
             raise OptionError(f"method={self.scheme!r} is not known. Use one of {', '.join(SCHEMES)}.")
-        if self.accelerate not in ACCELERATORS:
-            raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
+        check_choices(
+            accelerate=self.accelerate,
+            polish=self.polish,
+            max_iterations=self.max_iterations,
+            tolerance=self.tolerance,
+        )
         if self.accelerate != "none" and self.scheme == "newton":
             raise OptionError("accelerate is for em, pxem and mm: Newton's steps need no extrapolation.")
-        if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
-            raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
-        if not self.tolerance > 0.0:
-            raise OptionError(f"tolerance={self.tolerance} must be positive (a distance in standard errors).")
 
     def run(self, model: PartitionMixture, start: PartitionParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units)."""

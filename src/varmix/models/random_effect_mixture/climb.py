@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -12,15 +11,13 @@ import numpy as np
 
 from varmix.errors import OptionError
 from varmix.iteration import (
-    Accelerator,
-    Anderson,
+    ACCELERATORS,
     Backtracking,
     Outcome,
-    Plain,
     Runner,
     Serial,
-    Squarem,
     Status,
+    check_choices,
     iterate_and_finish,
 )
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
@@ -36,7 +33,6 @@ from varmix.models.random_effect_mixture.scheme import MixtureScheme, Reduced
 from varmix.models.random_effect_mixture.units import Units
 
 SCHEMES = ("newton", "em", "pxem", "mm", "glm")
-ACCELERATORS: dict[str, Accelerator] = {"none": Plain(), "squarem": Squarem(), "anderson": Anderson()}
 
 WORTH = 1e-8
 """Excess of the directional derivative over 1 that makes moving an idle class worth a climb: the certificate leaves an
@@ -73,14 +69,14 @@ class Climb:
             raise OptionError(
                 f"method={self.scheme!r} is not known. Use 'auto', 'npmle' or one of {', '.join(SCHEMES)}."
             )
-        if self.accelerate not in ACCELERATORS:
-            raise OptionError(f"accelerate={self.accelerate!r} is not known. Use one of {', '.join(ACCELERATORS)}.")
+        check_choices(
+            accelerate=self.accelerate,
+            polish=self.polish,
+            max_iterations=self.max_iterations,
+            tolerance=self.tolerance,
+        )
         if self.accelerate != "none" and self.scheme == "newton":
             raise OptionError("accelerate is for em, pxem, mm and glm: Newton's steps need no extrapolation.")
-        if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
-            raise OptionError(f"max_iterations={self.max_iterations!r} must be a whole number of at least 1.")
-        if not 0.0 < self.tolerance < math.inf:
-            raise OptionError(f"tolerance={self.tolerance} must be positive and finite (in standard errors).")
 
     def run(self, pieces: Sequence[Units], start: MixtureParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units); a class that is idle while one elsewhere would help is moved."""
