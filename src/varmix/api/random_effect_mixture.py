@@ -29,6 +29,7 @@ from varmix.models.random_effect_mixture.number_range import check_residual
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.posterior import posterior_table
 from varmix.results.fit import Fit
+from varmix.results.random_effect_mixture.advice import advice_on
 from varmix.results.random_effect_mixture.report import Estimation, RandomEffectMixtureReport
 from varmix.results.random_effect_mixture.rows import Rows
 from varmix.typing import Tick, Vector
@@ -45,13 +46,6 @@ THREADED = 200_000
 
 MOST_THREADS = 4
 """More gain little: one evaluation of a million effects is a few ms then."""
-
-OPTION_KINDS: dict[str, tuple[Any, str]] = {
-    "accelerate": (str, "'none', 'squarem' or 'anderson'"),
-    "polish": ((bool, np.bool_), "True or False"),
-    "max_iterations": ((int, np.integer), "a whole number of at least 1"),
-    "tolerance": (Real, "a positive number"),
-}
 
 
 def random_effect_mixture(
@@ -165,9 +159,6 @@ def climb_of(method: str, options: Mapping[str, Any], runner: Runner) -> Climb:
     for name in options:
         if name not in known:
             raise OptionError(f"'{name}' is not an option of method='{method}'. It has: {', '.join(sorted(known))}.")
-        kind, wanted = OPTION_KINDS[name]
-        if not isinstance(options[name], kind) or (isinstance(options[name], bool) and name != "polish"):
-            raise OptionError(f"{name}={options[name]!r} must be {wanted}.")
     return Climb(scheme="newton" if method == "auto" else method, runner=runner, **options)
 
 
@@ -294,9 +285,11 @@ def _check_choices(classes: Any, null: Any, method: str, workers: Any) -> None:
 
 
 def _warn(fit: Fit) -> None:
+    # Not by the facts of a mixture: they include the bound on further classes, as dear as a few evaluations.
+    mixture = isinstance(fit.report, RandomEffectMixtureReport)
     if not fit.status.arrived:
-        warnings.warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning, stacklevel=3)
-    # Not by fit.facts: those include the bound on further classes, which costs as much as a few evaluations.
+        advice = advice_on(fit.status) if mixture else fit.facts["advice"]
+        warnings.warn(f"{fit.status.name}: {advice}", ConvergenceWarning, stacklevel=3)
     if isinstance(fit.report, RandomEffectMixtureReport):
         for note in fit.report.estimation.notes.get("warnings", []):
             warnings.warn(note, VarmixWarning, stacklevel=3)
