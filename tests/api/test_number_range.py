@@ -10,8 +10,8 @@ import pytest
 
 from varmix.api import random_effect_mixture
 from varmix.errors import DataError
+from varmix.linalg.powers import power_of_two
 from varmix.models.random_effect_mixture.densities import HeldDensities
-from varmix.models.random_effect_mixture.reduction import power_of_two
 from varmix.models.random_effect_mixture.shares import best_shares
 
 

@@ -15,10 +15,11 @@ from streamed_rows import MODELS, POINT, ROUNDING, N, assert_same, chunked, in_m
 
 from varmix.errors import DataError
 from varmix.iteration import Runner, Serial, Threads
+from varmix.linalg.powers import power_of_two
 from varmix.models.random_effect_mixture.climb import Climb
 from varmix.models.random_effect_mixture.directional import directional, variance_grid
 from varmix.models.random_effect_mixture.params import MixtureParams
-from varmix.models.random_effect_mixture.reduction import Reduction, power_of_two, reduce_rows
+from varmix.models.random_effect_mixture.reduction import Reduction, reduce_rows
 from varmix.models.random_effect_mixture.statistics import summarise
 from varmix.models.random_effect_mixture.stream import Columns, StreamReduction, stream_reduction
 from varmix.models.random_effect_mixture.stream import pieces as stream_pieces

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from varmix.linalg.powers import power_of_two
 from varmix.models.independent_groups.blocks import Blocks
 from varmix.models.independent_groups.orthogonal import orthogonalise
 from varmix.models.independent_groups.rest import Rest
@@ -69,7 +70,10 @@ class Reduced:
 
 def reduce_rows(rows: Rows) -> Reduced:
     """Scale by powers of two, fit W by weighted least squares, orthogonalise, and sort coordinates into pieces."""
-    response, regressors = power_of_two(rows.y), np.array([power_of_two(column) for column in rows.X.T])
+    response, regressors = (
+        power_of_two(rows.y),
+        np.array([power_of_two(column) for column in rows.X.T]),
+    )
     # The optimum and its certificate must not depend on the size of the weights.
     weight = 0.5 * power_of_two(rows.weight)
     scaled = rows.weight / weight
@@ -91,16 +95,6 @@ def reduce_rows(rows: Rows) -> Reduced:
         log_jacobian=-float(rows.weight.sum()) * math.log(response),
         exact=exact,
     )
-
-
-def power_of_two(values: Vector) -> float:
-    """The power of two nearest to the root mean square of what is not 0; 1 where all is 0. Never overflows."""
-    largest = float(np.abs(values).max(initial=0.0))
-    if largest == 0.0:
-        return 1.0
-    scaled = values / largest
-    mean_square = float((scaled * scaled).sum()) / max(1, int(np.count_nonzero(values)))
-    return math.ldexp(1.0, math.frexp(largest * math.sqrt(mean_square))[1])
 
 
 def _without_fixed(y: Vector, W: Matrix, weight: Vector) -> tuple[Vector, Matrix, Vector, Matrix]:

@@ -22,14 +22,6 @@ FARTHEST = 1e100
 SMALLEST = 1e-280
 """x'x, where that of others is of order one, which is none: effects of variance `h^2 / x'x` would leave the range."""
 
-HIGHEST_POWER = 1023
-"""Exponent of the largest power of two."""
-
-
-def nearest_power(exponent: int) -> float:
-    """2 to this exponent, or the largest power of two."""
-    return math.ldexp(1.0, min(exponent, HIGHEST_POWER))
-
 
 def without_vanishing(squares: Vector) -> Vector:
     """x'x in internal units, (n,), with what is nothing beside the others at 0."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from varmix.models.random_effect_mixture.number_range import nearest_power, without_vanishing
+from varmix.linalg.powers import power_of_two
+from varmix.models.random_effect_mixture.number_range import without_vanishing
 from varmix.models.random_effect_mixture.params import MixtureParams
 from varmix.models.random_effect_mixture.units import Units
 from varmix.typing import Index, Vector
@@ -70,16 +71,6 @@ class Reduction:
     def outward(self, params: MixtureParams) -> Vector:
         """(v, s, pi) of a point in the units of the data."""
         return self.scales.outward(params.vector())
-
-
-def power_of_two(values: Vector) -> float:
-    """The power of two nearest to the root mean square of what is not 0; 1 where all is 0. Never overflows."""
-    largest = float(np.abs(values).max(initial=0.0))
-    if largest == 0.0:
-        return 1.0
-    scaled = values / largest
-    mean_square = float((scaled * scaled).sum()) / max(1, int(np.count_nonzero(values)))
-    return nearest_power(math.frexp(largest * math.sqrt(mean_square))[1])
 
 
 def reduce_rows(

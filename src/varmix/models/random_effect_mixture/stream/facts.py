@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from varmix.models.random_effect_mixture.number_range import nearest_power, without_vanishing
+from varmix.linalg.powers import nearest_power
+from varmix.models.random_effect_mixture.number_range import without_vanishing
 from varmix.models.random_effect_mixture.reduction import Reduction, Scales
 from varmix.models.random_effect_mixture.stream.rows import CheckedChunk
 from varmix.models.random_effect_mixture.units import Units

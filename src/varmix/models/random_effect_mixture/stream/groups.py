@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import DataError
+from varmix.linalg.powers import power_of_two
 from varmix.models.random_effect_mixture.number_range import without_vanishing
-from varmix.models.random_effect_mixture.reduction import Reduction, Scales, power_of_two
+from varmix.models.random_effect_mixture.reduction import Reduction, Scales
 from varmix.models.random_effect_mixture.stream.rows import Rows
 from varmix.models.random_effect_mixture.units import Units
 from varmix.typing import Index, Vector
