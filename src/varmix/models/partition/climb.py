@@ -66,11 +66,15 @@ class Climb:
 
     def run(self, model: PartitionMixture, start: PartitionParams) -> Outcome[Any, Any]:
         """Climb from `start` (internal units)."""
+        return self.run_held(model, model.point(start))
+
+    def run_held(self, model: PartitionMixture, start: PartitionParams) -> Outcome[Any, Any]:
+        """Climb from `start`, which says itself which of its coordinates are held."""
         newton, finish = self.scheme == "newton", scheme_of("newton", model)
         backtracking = Backtracking(fallback=scheme_of("em", model))
         outcome = iterate_and_finish(
             scheme_of(self.scheme, model),
-            model.point(start),
+            start,
             model.pieces,
             finish=finish if self.polish and not newton else None,
             tolerance=self.tolerance,

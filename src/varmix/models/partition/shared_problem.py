@@ -1,0 +1,128 @@
+"""The model with one variance of cells and of measurement for all genes, as a problem [PART-5]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from varmix.errors import OptionError
+from varmix.iteration import Outcome
+from varmix.models.partition.climb import Climb
+from varmix.models.partition.covariance import covariance_of
+from varmix.models.partition.genes import Genes
+from varmix.models.partition.model import PartitionMixture
+from varmix.models.partition.params import SCALARS, PartitionParams
+from varmix.models.partition.posterior import GenePosterior, gene_posterior
+from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar
+from varmix.models.partition.reduced import Reduced
+from varmix.models.partition.scheme import PartitionScheme
+from varmix.models.partition.starting import default_starts
+from varmix.typing import Mask, Square, Vector
+
+COORDINATES = (
+    Scalar(name="mean", power=LENGTH, words="mean of the means of blocks, mu_0"),
+    Scalar(name="blocks", power=VARIANCE, words="variance of the means of blocks, tau_0^2"),
+    Scalar(name="cell", power=VARIANCE, words="variance of a cell type between samples, tau^2"),
+    Scalar(name="measurement", power=VARIANCE, words="variance of measurement, omega^2"),
+)
+
+INSIDE = 1e-3
+"""Share, proportion and relative variance to which a start at an edge is moved inside."""
+
+NEAR = 1e-5
+"""Distance in standard errors of a restricted maximum that is near enough: its log-likelihood is right to 1e-10."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SharedProblem:
+    """A `PartitionMixture` with its climb."""
+
+    base: PartitionMixture
+    options: Climb
+
+    @property
+    def scalars(self) -> tuple[Scalar, ...]:
+        """mu_0, a, tau^2, omega^2."""
+        return COORDINATES
+
+    @property
+    def held(self) -> Mask:
+        """Known proportions, and the noise that the model leaves out."""
+        return self.base.held
+
+    def starts(self, count: int, rng: np.random.Generator) -> list[tuple[str, PartitionParams]]:
+        """Moments or vertices, then random ones."""
+        return default_starts(self.base, count, rng)
+
+    def climb(self, start: PartitionParams) -> Outcome[Any, Any]:
+        """By the scheme of the options."""
+        return self.options.run(self.base, start)
+
+    def vector(self, params: PartitionParams) -> Vector:
+        """(mu_0, a, tau^2, omega^2, pi, P)."""
+        return params.vector()
+
+    def covariance(self, outcome: Outcome[Any, Any], kind: str) -> Square:
+        """By the observed information, or "sandwich": as robust as genes are independent [PART-6]."""
+        if kind not in ("observed", "sandwich"):
+            raise OptionError(f"information={kind!r} is not there. Use 'observed' or 'sandwich'.")
+        base = self.base
+        scheme = PartitionScheme(
+            partitions=base.partitions, likelihood=base.likelihood, concentration=base.concentration
+        )
+        _, hessian, _ = scheme.derivatives(outcome.params, outcome.stats)
+        frame = Reduced.at(outcome.params)
+        middle = frame.pull_square(outcome.stats.outer) if kind == "sandwich" else None
+        return covariance_of(frame, -frame.pull_square(hessian), middle)
+
+    def log_likelihood(self, outcome: Outcome[Any, Any]) -> float:
+        """Without the prior."""
+        return float(outcome.stats.log_likelihood)
+
+    def posterior(self, params: PartitionParams, pieces: Sequence[Genes]) -> GenePosterior:
+        """In the units of the data [PART-8]."""
+        return gene_posterior(replace(self.base, pieces=tuple(pieces)), params)
+
+    def with_pieces(self, pieces: tuple[Genes, ...]) -> SharedProblem:
+        """The same model of other genes."""
+        return replace(self, base=replace(self.base, pieces=pieces))
+
+    def nearby(self, params: PartitionParams) -> PartitionParams:
+        """Nothing that may move at 0."""
+        vector, held = params.vector(), params.held
+        least = np.full(len(vector), INSIDE)
+        least[1:SCALARS] = INSIDE * max(params.between, float(params.noise().max()))
+        least[0] = -np.inf
+        return self.base.point(params.moved_to(np.where(held, vector, np.maximum(vector, least))))
+
+    def restricted(self, params: PartitionParams, coordinate: int, value: float) -> Outcome[Any, Any]:
+        """One coordinate held; the others of its simplex share what it leaves."""
+        start = holding(params, coordinate, value)
+        climb = replace(self.options, scheme="newton", accelerate="none", tolerance=NEAR)
+        return climb.run_held(self.base, start)
+
+
+def holding(params: PartitionParams, coordinate: int, value: float) -> PartitionParams:
+    """The point with `coordinate` held at `value`, the rest of its simplex rescaled to the rest of 1."""
+    vector, held = params.vector(), params.held.copy()
+    for group in params.simplexes:
+        if coordinate in group:
+            others = group[(group != coordinate) & ~held[group]]
+            left = 1.0 - value - float(vector[group[held[group] & (group != coordinate)]].sum())
+            total = float(vector[others].sum())
+            vector[others] = vector[others] * (left / total) if total > 0.0 else left / max(len(others), 1)
+    vector[coordinate], held[coordinate] = value, True
+    count = len(params.shares)
+    return replace(
+        params,
+        mean=float(vector[0]),
+        between=float(vector[1]),
+        cell=float(vector[2]),
+        measurement=float(vector[3]),
+        shares=vector[SCALARS : SCALARS + count],
+        proportions=vector[SCALARS + count :].reshape(params.proportions.shape),
+        fixed=held,
+    )
