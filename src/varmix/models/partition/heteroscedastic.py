@@ -12,19 +12,16 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.special import logsumexp
 
-from varmix.models.partition.curvature import LARGEST_RATIO
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
-from varmix.models.partition.moderated import log_prior, prior_score, scale_nodes
+from varmix.models.partition.moderated import prior_score
 from varmix.models.partition.noise import NoiseVariances
 from varmix.models.partition.noise_scatter import Scatter
 from varmix.models.partition.partitions import Partitions
+from varmix.models.partition.scale_integral import Weighed, score_of_no_spread, weighted_densities
 from varmix.typing import Array, Matrix, Vector
 
 LOG_2PI = math.log(2.0 * math.pi)
-
-NUDGE = 1e-3
-"""Step in 1/lambda: densities of some tens of samples change by a few per cent."""
 
 BLOCK = 1_024
 """Genes at a time: the (genes, partitions, nodes) arrays of a handful of partitions stay in the processor's cache."""
@@ -153,21 +150,18 @@ def log_densities(params: HeteroscedasticParams, partitions: Partitions, genes: 
     start = 0
     for block in genes.blocks(BLOCK):
         prepared = Prepared.at(params, partitions, block)
-        out[start : start + len(block)] = logsumexp(_weighted(params, prepared)[0], axis=2).T
+        out[start : start + len(block)] = logsumexp(weighted_densities(params, prepared)[0], axis=2).T
         start += len(block)
     return out
 
 
 def gene_posterior(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> GenePosterior:
     """Posterior over partitions and the posterior mean of a gene's scale [PART-8]."""
-    parts = [
-        _posterior(params, *_weighted(params, Prepared.at(params, partitions, block))) for block in genes.blocks(BLOCK)
-    ]
-    joint = [part[0] for part in parts]
+    parts = [Weighed.of(params, Prepared.at(params, partitions, block)) for block in genes.blocks(BLOCK)]
     return GenePosterior(
-        partitions=np.concatenate([each.sum(axis=2).T for each in joint]),
-        log_density=np.concatenate([part[1] for part in parts]),
-        scale=np.concatenate([(part[0].sum(axis=0) * part[2]).sum(axis=1) for part in parts]),
+        partitions=np.concatenate([part.posterior.sum(axis=2).T for part in parts]),
+        log_density=np.concatenate([part.log_density for part in parts]),
+        scale=np.concatenate([(part.posterior.sum(axis=0) * part.scale).sum(axis=1) for part in parts]),
     )
 
 
@@ -185,49 +179,14 @@ def spread_score(params: HeteroscedasticParams, partitions: Partitions, genes: G
 
     By differences of a density that is smooth in u: good to four digits, where the sign and size matter.
     """
-    with np.errstate(divide="ignore"):
-        log_shares = np.log(params.shares)[:, None, None]
-    nodes = 1.0 / np.array([1.0 - NUDGE, 1.0, 1.0 + NUDGE])
-    total = 0.0
-    for block in genes.blocks(BLOCK):
-        scale = np.broadcast_to(nodes, (len(block), 3))
-        densities = Prepared.at(params, partitions, block).log_densities(params.between, scale)
-        low, at, high = logsumexp(densities + log_shares, axis=0).T
-        total += 0.5 * float((np.expm1(low - at) + np.expm1(high - at)).sum()) / NUDGE**2
-    return total
-
-
-def _weighted(params: HeteroscedasticParams, prepared: Prepared) -> tuple[Array, Matrix]:
-    """Log of density x quadrature weight (J, G, L), and the scales (G, L)."""
-    if params.spread == 0.0:
-        scale = np.ones((len(prepared.residual), 1))
-        return prepared.log_densities(params.between, scale), scale
-    with np.errstate(divide="ignore"):
-        log_shares = np.log(params.shares)[:, None, None]
-
-    def log_integrand(eta: Matrix) -> Matrix:
-        mixed = logsumexp(prepared.log_densities(params.between, np.exp(eta)) + log_shares, axis=0)
-        return np.asarray(mixed + log_prior(eta, params.spread))
-
-    shape = 1.0 / params.spread + 0.5 * float(prepared.genes.counts.sum())
-    eta = scale_nodes(log_integrand, prepared.squares_sum, shape, params.spread)
-    step = np.log(eta[:, 1:2] - eta[:, :1])
-    scale = np.exp(eta)
-    return prepared.log_densities(params.between, scale) + (log_prior(eta, params.spread) + step), scale
-
-
-def _posterior(params: HeteroscedasticParams, weighted: Array, scale: Matrix) -> tuple[Array, Vector, Matrix]:
-    """Posterior over partitions and nodes (J, G, L), log densities (G,), and the scales."""
-    with np.errstate(divide="ignore"):
-        joint = weighted + np.log(params.shares)[:, None, None]
-    total = logsumexp(joint, axis=(0, 2))
-    return np.exp(joint - total[:, None]), total, scale
+    blocks = genes.blocks(BLOCK)
+    return float(sum(score_of_no_spread(params, Prepared.at(params, partitions, block)) for block in blocks))
 
 
 def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> HeteroscedasticStats:
     prepared = Prepared.at(params, partitions, genes)
-    weighted, scale = _weighted(params, prepared)
-    joint, log_density, scale = _posterior(params, weighted, scale)
+    weighed = Weighed.of(params, prepared)
+    joint, scale = weighed.posterior, weighed.scale
     P, r, at, a = prepared.proportions, prepared.residual, prepared.variances, params.between
     precision = (joint.sum(axis=0) / scale).sum(axis=1)  # E[1 / lambda]
     first = np.zeros((len(genes), P.shape[1]))
@@ -256,7 +215,7 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
     )
     spread = float((joint.sum(axis=0) * prior_score(np.log(scale), params.spread)).sum()) if params.spread else 0.0
     return HeteroscedasticStats(
-        log_likelihood=float(log_density.sum()),
+        log_likelihood=float(weighed.log_density.sum()),
         counts=joint.sum(axis=(1, 2)),
         score_mean=float(((precision[:, None] * r - first_at) * inverse).sum()),
         score_between=between,
@@ -264,18 +223,9 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
             at, prepared.squares, by_sample=by_sample, by_mean=by_mean, by_scatter=by_scatter
         ),
         score_spread=spread,
-        score_shares=_score_shares(params.shares, joint, weighted, log_density),
+        score_shares=weighed.score_shares(params.shares),
         score_proportions=score_proportions,
     )
-
-
-def _score_shares(shares: Vector, joint: Array, weighted: Array, log_density: Vector) -> Vector:
-    """`sum_g f(s_g | j) / f(s_g)`: responsibilities over shares, or where a share is 0 the ratio itself."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scores = np.asarray(joint.sum(axis=(1, 2)) / shares)
-    for j in np.flatnonzero(shares == 0.0):
-        scores[j] = np.exp(np.minimum(logsumexp(weighted[j], axis=1) - log_density, LARGEST_RATIO)).sum()
-    return scores
 
 
 def _block_moments(spectrum: Spectrum, weight: Matrix, scale: Matrix, between: float) -> tuple[Matrix, Array, float]:
