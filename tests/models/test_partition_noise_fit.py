@@ -19,6 +19,7 @@ from varmix.models.partition.partitions import all_partitions
 PARTITIONS = all_partitions(["liver", "brain", "lung"])
 SAMPLE = np.repeat(np.arange(7), 3)
 PROPORTIONS = np.vstack([np.eye(3), np.random.default_rng(4).dirichlet(np.ones(3), 4)])
+PRIOR = np.full(PROPORTIONS.shape, 1.05)
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +87,9 @@ def test_free_proportions_are_found_from_vertices(piece):
     assert (start > 0.0).all()
     params = noise_start([piece], PARTITIONS, start)
     first = fit_noise(
-        [piece], PARTITIONS, params, free=frozenset({"proportions", "shares", "mean"}), concentration=1.05
+        [piece], PARTITIONS, params, free=frozenset({"proportions", "shares", "mean"}), concentration=PRIOR
     )
-    fit = fit_noise([piece], PARTITIONS, first.params, free=FREE - {"spread"}, concentration=1.05)
+    fit = fit_noise([piece], PARTITIONS, first.params, free=FREE - {"spread"}, concentration=PRIOR)
     assert fit.objective > first.objective
     gaps = np.abs(fit.params.proportions[:, :, None] - PROPORTIONS[:, None, :]).mean(axis=0)
     assert gaps.min(axis=0).max() < 0.05  # columns up to their order; three vertices are among the sample types
@@ -105,4 +106,4 @@ def test_unknown_parameters_and_priors_without_a_maximum_are_refused(piece):
     with pytest.raises(OptionError, match="tau is no parameter"):
         fit_noise([piece], PARTITIONS, start, free=frozenset({"tau"}))
     with pytest.raises(OptionError, match="at least 1"):
-        fit_noise([piece], PARTITIONS, start, free=FREE, concentration=0.5)
+        fit_noise([piece], PARTITIONS, start, free=FREE, concentration=0.5 * PRIOR)

@@ -73,15 +73,43 @@ def as_noise(params: PartitionParams) -> HeteroscedasticParams:
     )
 
 
-@pytest.mark.parametrize(("free", "concentration"), [(False, None), (True, None), (True, 1.05)])
-def test_optimum_and_certificate_are_those_of_the_shared_variance_where_the_models_coincide(free, concentration):
-    prior = None if concentration is None else np.full(PROPORTIONS.shape, concentration)
-    known = np.full_like(PROPORTIONS, np.nan) if free else PROPORTIONS
-    model = PartitionMixture.of(shared_values(), SAMPLE, PARTITIONS, known, concentration=prior)
+def known_of(kind: str) -> np.ndarray:
+    """Of 7 rows "partly" knows: all of the pure ones, nothing of two, one entry of one, two entries of one."""
+    known = np.full_like(PROPORTIONS, np.nan) if kind != "known" else PROPORTIONS.copy()
+    if kind == "partly":
+        known[:3] = PROPORTIONS[:3]
+        known[5, 1], known[6, :2] = PROPORTIONS[5, 1], PROPORTIONS[6, :2]
+    return known
+
+
+def prior_of(name: str | None) -> np.ndarray | None:
+    """One concentration, or one per entry with 1 (no prior) among them."""
+    if name == "rows":
+        return 1.0 + np.random.default_rng(8).integers(0, 4, PROPORTIONS.shape) / 2.0
+    return None if name is None else np.full(PROPORTIONS.shape, 1.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "prior_name", "noise"),
+    [
+        ("known", None, "cell"),
+        ("known", "rows", "both"),
+        ("free", None, "cell"),
+        ("free", "same", "cell"),
+        ("free", "rows", "measurement"),
+        ("partly", None, "measurement"),
+        ("partly", "rows", "cell"),
+        ("partly", "rows", "both"),
+    ],
+)
+def test_optimum_and_certificate_are_those_of_the_shared_variance_where_the_models_coincide(kind, prior_name, noise):
+    prior, known = prior_of(prior_name), known_of(kind)
+    model = PartitionMixture.of(shared_values(), SAMPLE, PARTITIONS, known, concentration=prior, noise=noise)
     begin = moment_start(model, 0.8 * PROPORTIONS + 0.2 / 3.0)
     other = Climb().run(model, begin)
-    moving = SHARED | {"proportions"} if free else SHARED
-    mine = fit_noise(model.pieces, PARTITIONS, as_noise(begin), free=moving, concentration=concentration or 1.0)
+    moving = (SHARED - {"cell"}) | {"proportions"} | ({"cell", "measurement"} if noise == "both" else {noise})
+    free = kind != "known"
+    mine = fit_noise(model.pieces, PARTITIONS, as_noise(begin), free=moving, known=known, concentration=prior)
     assert mine.status is other.status
     assert mine.status.arrived
     assert mine.objective == pytest.approx(other.objective, abs=1e-8)  # rounding of sums of 2e3
@@ -89,11 +117,13 @@ def test_optimum_and_certificate_are_those_of_the_shared_variance_where_the_mode
     assert_allclose(mine.params.proportions, other.params.proportions, atol=1e-7)
     assert_allclose(mine.params.shares, other.params.shares, atol=1e-7)
     assert mine.params.noise.cell == pytest.approx(other.params.cell, abs=1e-7)
+    assert mine.params.noise.measurement == pytest.approx(other.params.measurement, abs=1e-7)
+    assert (mine.params.proportions[~np.isnan(known)] == known[~np.isnan(known)]).all()
     assert ((mine.params.proportions == 0.0) == (other.params.proportions == 0.0)).all()
     reduced = Reduced.at(other.params)
     gradient = reduced.pull(np.pad(other.stats.score, (0, len(other.params.vector()) - len(other.stats.score))))
     at = np.flatnonzero(reduced.free(gradient))
-    if concentration is None:  # standard errors of the mean, a, tau^2 and the shares from the exact Hessian
+    if prior is None and noise == "cell":  # standard errors of the mean, a, tau^2 and the shares from the exact Hessian
         information = -reduced.pull_square(other.stats.hessian)[np.ix_(at, at)]
         spread = reduced.directions[:, at] @ np.linalg.inv(information) @ reduced.directions[:, at].T
         expected = np.sqrt(spread.diagonal())
@@ -152,7 +182,7 @@ def test_a_fit_ends_with_its_certificate_and_no_lower_than_the_climb(fit):
 
 
 def test_variances_that_rest_at_zero_are_let_go_and_come_back_to_the_optimum(piece, fit):
-    point = Coordinates.of(noise_start([piece], PARTITIONS, PROPORTIONS), KNOWN).point(fit.params, [piece], prior=False)
+    point = Coordinates.of(noise_start([piece], PARTITIONS, PROPORTIONS), KNOWN).point(fit.params, [piece])
     vector = point.vector()
     vector[[SCALARS.index(name) for name in ("misfit", "misfit_proportional")]] = 0.0
     end, _ = polish(NoisePosterior(partitions=PARTITIONS), point.placed(vector), [piece], max_iterations=80)
@@ -200,7 +230,7 @@ def test_an_upper_bound_is_met_and_said():
 
 
 def test_the_information_does_not_depend_on_the_pieces_or_their_order(piece, fit):
-    point = Coordinates.of(noise_start([piece], PARTITIONS, PROPORTIONS), KNOWN).point(fit.params, [piece], prior=False)
+    point = Coordinates.of(noise_start([piece], PARTITIONS, PROPORTIONS), KNOWN).point(fit.params, [piece])
     posterior = NoisePosterior(partitions=PARTITIONS)
     whole = Curvature.at(posterior, point, [piece]).information
     parts = Curvature.at(posterior, point, list(piece.blocks(70))[::-1]).information

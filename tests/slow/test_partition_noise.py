@@ -80,10 +80,19 @@ def test_free_proportions_are_the_known_ones_at_the_highest_posterior(mixtures, 
         trend = noise_start([genes], PARTITIONS, mixtures.proportions).trend
         vertices = vertex_start([genes], trend, 3, len(mixtures.proportions), np.random.default_rng(seed))
         start = noise_start([genes], PARTITIONS, vertices)
-        first = fit_noise([genes], PARTITIONS, start, free=MIXING, concentration=1.05, max_iterations=100)
+        first = fit_noise(
+            [genes],
+            PARTITIONS,
+            start,
+            free=MIXING,
+            concentration=np.full(mixtures.proportions.shape, 1.05),
+            max_iterations=100,
+        )
         free = FREE - {"misfit_exponent"} if spread else FREE - {"misfit_exponent", "spread"}
         moved = noise_start([genes], PARTITIONS, first.params.proportions, spread=spread)
-        found.append(fit_noise([genes], PARTITIONS, moved, free=free, concentration=1.05))
+        found.append(
+            fit_noise([genes], PARTITIONS, moved, free=free, concentration=np.full(mixtures.proportions.shape, 1.05))
+        )
     highest = max(found, key=lambda fit: fit.objective)
     assert highest.converged
     best = highest.params.proportions

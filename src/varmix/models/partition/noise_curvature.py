@@ -12,7 +12,7 @@ from varmix.models.partition.heteroscedastic import HeteroscedasticStats, spread
 from varmix.models.partition.noise_point import SCALARS, NoisePoint
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.reduced import Reduced
-from varmix.typing import Square, Vector
+from varmix.typing import Index, Matrix, Square, Vector
 
 STEP, FLOOR = 1e-4, 1e-3
 """Differences step by this share of a coordinate, or of this share of its unit where it is smaller: truncation and
@@ -26,10 +26,10 @@ SPREAD = SCALARS.index("spread")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoisePosterior:
-    """The log-likelihood with a Dirichlet prior of `excess` = concentration - 1 on the rows of P that may move."""
+    """The log-likelihood with a Dirichlet prior of `excess` = concentration - 1 (D, T) on what moves of P."""
 
     partitions: Partitions
-    excess: float = 0.0
+    excess: Matrix | None = None
 
     def summarise(self, point: NoisePoint, piece: Genes) -> HeteroscedasticStats:
         """Statistics of one piece; NaN where there is no density."""
@@ -52,18 +52,18 @@ class NoisePosterior:
     def objective(self, point: NoisePoint, stats: HeteroscedasticStats) -> float:
         """Log-likelihood and log prior up to its constant; -inf where either is not finite."""
         value = stats.log_likelihood
-        if self.excess:
+        where, excess = self._prior(point)
+        if where.size:
             with np.errstate(divide="ignore"):
-                value += self.excess * float(np.log(point.vector()[_moving_proportions(point)]).sum())
+                value += float(excess @ np.log(point.vector()[where]))
         return value if np.isfinite(value) else -np.inf
 
     def score(self, point: NoisePoint, stats: HeteroscedasticStats) -> Vector:
         """Derivatives by all coordinates of the point, (K,)."""
         score = likelihood_score(stats)
-        if self.excess:
-            where = _moving_proportions(point)
-            with np.errstate(divide="ignore"):
-                score[where] += self.excess / point.vector()[where]
+        where, excess = self._prior(point)
+        with np.errstate(divide="ignore"):
+            score[where] += excess / point.vector()[where]
         return score
 
     def information(self, point: NoisePoint, frame: Reduced, pieces: Sequence[Genes]) -> Square:
@@ -87,22 +87,24 @@ class NoisePosterior:
             columns.append(-column / step)
         information = np.array(columns).reshape(len(columns), len(columns))
         curved = np.zeros_like(vector)
-        if self.excess:
-            where = _moving_proportions(point)
-            curved[where] = self.excess / vector[where] ** 2
+        where, excess = self._prior(point)
+        curved[where] = excess / vector[where] ** 2
         prior = frame.directions.T @ (curved[:, None] * frame.directions)
         return np.asarray(0.5 * (information + information.T) + prior)
+
+    def _prior(self, point: NoisePoint) -> tuple[Index, Vector]:
+        """Positions of the proportions that the prior tells of, and its excess there."""
+        first = len(SCALARS) + len(point.params.shares)
+        if self.excess is None:
+            return np.zeros(0, dtype=np.intp), np.zeros(0)
+        told = np.flatnonzero(~point.held[first:] & (self.excess.ravel() > 0.0))
+        return first + told, self.excess.ravel()[told]
 
 
 def likelihood_score(stats: HeteroscedasticStats) -> Vector:
     """Scores in the order of a point's coordinates."""
     scalars = [stats.score_mean, stats.score_between, stats.score_spread, *stats.score_noise]
     return np.concatenate([scalars, stats.score_shares, stats.score_proportions.ravel()])
-
-
-def _moving_proportions(point: NoisePoint) -> Vector:
-    first = len(SCALARS) + len(point.params.shares)
-    return np.asarray(first + np.flatnonzero(~point.held[first:]))
 
 
 def _steps(point: NoisePoint) -> Vector:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
-from scipy.special import log_softmax
 
-from varmix.errors import OptionError
+from varmix.errors import OptionError, ShapeError
 from varmix.iteration import Certificate, Progress, Status, Step
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic import HeteroscedasticStats
@@ -36,7 +35,7 @@ UNREACHABLE = 1e300
 class NoiseFit:
     """How a fit ended: the point and its statistics, `progress`, and why it stopped with which `certificate`.
 
-    `objective` is the log-likelihood plus the Dirichlet log density (up to its constant) where P is free.
+    `objective` is the log-likelihood plus the Dirichlet log density (up to its constant) of entries of P that move.
     `covariance` (K, K) of the coordinates of a `NoisePoint` is the inverse of the observed information, parameters at
     an edge taken as known; NaN for what is held or at an edge, and for all where the information is singular.
     """
@@ -87,20 +86,20 @@ def fit_noise(
     start: HeteroscedasticParams,
     *,
     free: frozenset[str],
-    concentration: float = 1.0,
+    known: Matrix | None = None,
+    concentration: Matrix | None = None,
     max_iterations: int = 500,
 ) -> NoiseFit:
     """Climb from `start` by L-BFGS-B with exact gradients, then Newton to a certificate; `free` is among `FREE`.
 
-    `concentration` is that of a symmetric Dirichlet prior on each row of P where P is free; 1 is none. Raises
-    OptionError for names that are no parameters and a concentration below 1 (its density has no maximum inside).
+    With "proportions" free, `known` (D, T) holds those that are known all the same, NaN where they are estimated, and
+    `concentration` (D, T) is that of a Dirichlet prior on the entries that move [PART-7]. Raises OptionError for names
+    that are no parameters and a concentration below 1 (its density has no maximum inside), ShapeError for other shapes.
     """
-    if not concentration >= 1.0:
-        raise OptionError(f"concentration={concentration} must be at least 1: below, the prior is unbounded at 0.")
-    coordinates = Coordinates.of(start, free)
-    posterior = NoisePosterior(partitions=partitions, excess=concentration - 1.0 if coordinates.proportions else 0.0)
+    coordinates = Coordinates.of(start, free, known)
+    posterior = NoisePosterior(partitions=partitions, excess=_excess(concentration, start.proportions.shape))
     progress = _climbed(coordinates, posterior, pieces, max_iterations)
-    point = coordinates.point(start, pieces, prior=posterior.excess > 0.0).placed(progress.last.vector)
+    point = coordinates.point(coordinates.start, pieces, excess=posterior.excess).placed(progress.last.vector)
     left = max_iterations - (len(progress.steps) - 1)
     outcome, curvature = polish(posterior, point, pieces, max_iterations=max(left, 0))
     gradient = curvature.frame.pull(posterior.score(outcome.params, outcome.stats))
@@ -119,8 +118,8 @@ def _climbed(
     coordinates: Coordinates, posterior: NoisePosterior, pieces: Sequence[Genes], max_iterations: int
 ) -> Progress:
     """The path of L-BFGS-B, certified nowhere: a deviation at 0 has the slope 0 whatever its variance has."""
-    prior, progress, evaluations = posterior.excess, Progress(), 0
-    start = coordinates.point(coordinates.start, pieces, prior=prior > 0.0)
+    progress, evaluations = Progress(), 0
+    start = coordinates.point(coordinates.start, pieces, excess=posterior.excess)
 
     def negative(vector: Vector) -> tuple[float, Vector]:
         nonlocal evaluations
@@ -128,11 +127,9 @@ def _climbed(
         params = coordinates.params(vector)
         stats = posterior.total(replace(start, params=params), pieces)
         value, gradient = stats.log_likelihood, coordinates.pull(vector, params, stats)
-        if prior:
-            P = params.proportions
-            logits = vector[-P.size :].reshape(P.shape)
-            value += prior * float(log_softmax(logits, axis=1).sum())
-            gradient[-P.size :] += prior * (1.0 - P.shape[1] * P).ravel()
+        if posterior.excess is not None:
+            prior, slope = coordinates.log_prior(vector, posterior.excess)
+            value, gradient = value + prior, gradient + slope
         if not (math.isfinite(value) and np.isfinite(gradient).all()):
             return UNREACHABLE, np.zeros_like(vector)
         return -value, -gradient
@@ -160,6 +157,21 @@ def _climbed(
             options={"maxiter": limit, "maxfun": 2 * limit, "ftol": TOLERANCE, "maxcor": 30},
         )
     return progress
+
+
+def _excess(concentration: Matrix | None, shape: tuple[int, ...]) -> Matrix | None:
+    if concentration is None:
+        return None
+    if concentration.shape != shape:
+        raise ShapeError(
+            f"The concentrations have the shape {concentration.shape}, proportions {shape}. Give the same."
+        )
+    if not (concentration >= 1.0).all():
+        raise OptionError(
+            f"A Dirichlet concentration is {concentration.min():.6g}: below 1 the density of a proportion of 0 is "
+            "infinite and nothing has a maximum. Give values of at least 1."
+        )
+    return concentration - 1.0
 
 
 def _joined(first: Progress, later: Progress) -> Progress:
