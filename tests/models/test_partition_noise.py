@@ -13,7 +13,7 @@ from scipy.stats import gamma, multivariate_normal
 
 from varmix.errors import OptionError
 from varmix.models.partition.genes import Genes, reduce_samples
-from varmix.models.partition.heteroscedastic import gene_posterior, log_densities, summarise
+from varmix.models.partition.heteroscedastic import log_densities, summarise
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.joint import log_densities as shared_log_densities
 from varmix.models.partition.joint import summarise as shared_summarise
@@ -174,19 +174,6 @@ def test_a_spread_near_zero_is_one_scale(pieces):
     # what is left is linear in the spread; the next term is a hundredth of a per cent of it
     assert nearer.log_likelihood - limit.log_likelihood == pytest.approx(gap / 10.0, rel=0.01)
     assert_allclose(nearer.score_noise, limit.score_noise, rtol=1e-3, atol=1e-3)
-
-
-def test_scale_of_a_noisy_gene_is_above_that_of_a_quiet_one():
-    rng = np.random.default_rng(5)
-    truth = np.repeat([0.2, 5.0], 30)
-    params = point(1.0, Noise(measurement=1.0))
-    mean = (3.0 + rng.standard_normal((60, 3)) * 2.0) @ params.proportions[TYPES].T
-    piece = reduce_samples(mean + np.sqrt(truth)[:, None] * rng.standard_normal((60, len(TYPES))), TYPES, 4)[0]
-    found = gene_posterior(params, PARTITIONS, piece)
-    assert_allclose(found.partitions.sum(axis=1), 1.0, rtol=1e-12)
-    # eight samples, five of them left by the blocks, against a prior worth two: shrunk, and still far apart
-    assert np.median(found.scale[:30]) < 0.8
-    assert np.median(found.scale[30:]) > 2.0
 
 
 def test_blocks_of_genes_do_not_change_the_sums(pieces, monkeypatch):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from varmix.models.partition.genes import Genes, reduce_samples
-from varmix.models.partition.heteroscedastic import gene_posterior
+from varmix.models.partition.heteroscedastic_posterior import noise_posterior
 from varmix.models.partition.noise_coordinates import FREE
 from varmix.models.partition.noise_fit import NoiseFit, fit_noise
 from varmix.models.partition.noise_starts import noise_start, vertex_start
@@ -47,7 +47,7 @@ def mixtures(reference: Path) -> Mixtures:
 
 
 def best_partitions(fit: NoiseFit, genes: Genes) -> np.ndarray:
-    return gene_posterior(fit.params, PARTITIONS, genes).partitions.argmax(axis=1)
+    return noise_posterior(fit.params, PARTITIONS, [genes]).best
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.special import logsumexp
 
+from varmix.models.partition.block_systems import BlockSystems
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.moderated import prior_score
@@ -19,7 +20,7 @@ from varmix.models.partition.noise import NoiseVariances
 from varmix.models.partition.noise_scatter import Scatter
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.scale_integral import Weighed, score_of_no_spread, weighted_densities
-from varmix.typing import Array, Matrix, Vector
+from varmix.typing import Array, Matrix, Square, Vector
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -33,6 +34,7 @@ class HeteroscedasticStats:
 
     `score_noise` is in the order of `noise.NAMES`; `score_shares` (J,) and `score_proportions` (D, T) treat entries as
     free, the latter with what P does to the cell noise. `score_spread` is 0 at a spread of 0: see `spread_score`.
+    `share_products` (J, J) is minus the second derivatives by the shares, exact [PART-3].
     """
 
     log_likelihood: float
@@ -43,19 +45,11 @@ class HeteroscedasticStats:
     score_spread: float
     score_shares: Vector
     score_proportions: Matrix
+    share_products: Square
 
     def __add__(self, other: HeteroscedasticStats) -> HeteroscedasticStats:
         sums = {field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
         return HeteroscedasticStats(**sums)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GenePosterior:
-    """Of a piece's genes: `partitions` R (G, J), `log_density` (G,), `scale` E[lambda_g | s_g] (G,) [PART-8]."""
-
-    partitions: Matrix
-    log_density: Vector
-    scale: Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,7 +98,10 @@ class Prepared:
     """Sum of squares over variances, within types and of the means, (G,)."""
 
     @classmethod
-    def at(cls, params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> Prepared:
+    def at(
+        cls, params: HeteroscedasticParams, partitions: Partitions, genes: Genes, *, spectra: bool = True
+    ) -> Prepared:
+        """Without `spectra` no other scale of noise than 1 can be asked for."""
         P = params.proportions[genes.types]
         squares = (P * P).sum(axis=1)
         found = params.noise.variances(squares, params.trend.levels(genes.means), genes.counts)
@@ -128,7 +125,8 @@ class Prepared:
             variances=found,
             scatter=scatter,
             spectra=tuple(
-                Spectrum.of(scatter.information, scatter.shrunk, indicator) for indicator in partitions.indicators
+                Spectrum.of(scatter.information, scatter.shrunk, indicator)
+                for indicator in (partitions.indicators if spectra else ())
             ),
             constant=constant,
             squares_sum=(genes.within / found.sample).sum(axis=1) + (r * r * inverse).sum(axis=1) - scatter.explained,
@@ -155,16 +153,6 @@ def log_densities(params: HeteroscedasticParams, partitions: Partitions, genes: 
     return out
 
 
-def gene_posterior(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> GenePosterior:
-    """Posterior over partitions and the posterior mean of a gene's scale [PART-8]."""
-    parts = [Weighed.of(params, Prepared.at(params, partitions, block)) for block in genes.blocks(BLOCK)]
-    return GenePosterior(
-        partitions=np.concatenate([part.posterior.sum(axis=2).T for part in parts]),
-        log_density=np.concatenate([part.log_density for part in parts]),
-        scale=np.concatenate([(part.posterior.sum(axis=0) * part.scale).sum(axis=1) for part in parts]),
-    )
-
-
 def summarise(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> HeteroscedasticStats:
     """Statistics of one piece, with the scores of the complete data averaged: Fisher's identity [PART-3]."""
     parts = iter(_block_stats(params, partitions, block) for block in genes.blocks(BLOCK))
@@ -184,19 +172,13 @@ def spread_score(params: HeteroscedasticParams, partitions: Partitions, genes: G
 
 
 def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> HeteroscedasticStats:
-    prepared = Prepared.at(params, partitions, genes)
-    weighed = Weighed.of(params, prepared)
+    one_scale = params.spread == 0.0
+    prepared = Prepared.at(params, partitions, genes, spectra=not one_scale)
+    weighed, moments = (_at_one_scale if one_scale else _over_scales)(params, partitions, prepared)
     joint, scale = weighed.posterior, weighed.scale
-    P, r, at, a = prepared.proportions, prepared.residual, prepared.variances, params.between
+    P, r, at = prepared.proportions, prepared.residual, prepared.variances
     precision = (joint.sum(axis=0) / scale).sum(axis=1)  # E[1 / lambda]
-    first = np.zeros((len(genes), P.shape[1]))
-    second = np.zeros((len(genes), P.shape[1], P.shape[1]))
-    between = 0.0
-    for spectrum, weight in zip(prepared.spectra, joint, strict=True):
-        mean, square, score = _block_moments(spectrum, weight, scale, a)
-        between += score
-        first += mean
-        second += square
+    first, second, between = moments
     by_scatter = prepared.scatter.score(precision, first, second)
     first, second = prepared.scatter.moments(precision, first, second)
     first_at, second_at = first @ P.T, second.reshape(len(genes), -1)
@@ -207,7 +189,7 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
     by_sample += 0.5 * (precision[:, None] * genes.within / at.sample - (genes.counts - 1.0)) / at.sample
     score_proportions = np.zeros_like(params.proportions)
     inverse = 1.0 / at.mean
-    moment = np.einsum("gs,gtu->stu", inverse, second)
+    moment = (inverse.T @ second.reshape(len(genes), -1)).reshape(len(P), *second.shape[1:])
     score_proportions[genes.types] = (
         (r * inverse).T @ first
         - np.einsum("st,stu->su", P, moment)
@@ -224,8 +206,43 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
         ),
         score_spread=spread,
         score_shares=weighed.score_shares(params.shares),
+        share_products=weighed.share_products(params.shares),
         score_proportions=score_proportions,
     )
+
+
+Moments = tuple[Matrix, Array, float]
+"""Of deviations of cell types over lambda, partitions and scales weighted: first (G, T), second (G, T, T), score of a."""
+
+
+def _over_scales(
+    params: HeteroscedasticParams, partitions: Partitions, prepared: Prepared
+) -> tuple[Weighed, Moments]:
+    weighed, P = Weighed.of(params, prepared), prepared.proportions
+    first, between = np.zeros((len(prepared.residual), P.shape[1])), 0.0
+    second = np.zeros((*first.shape, P.shape[1]))
+    for spectrum, weight in zip(prepared.spectra, weighed.posterior, strict=True):
+        mean, square, score = _block_moments(spectrum, weight, weighed.scale, params.between)
+        between += score
+        first += mean
+        second += square
+    return weighed, (first, second, between)
+
+
+def _at_one_scale(
+    params: HeteroscedasticParams, partitions: Partitions, prepared: Prepared
+) -> tuple[Weighed, Moments]:
+    """The same without eigenvectors, for all partitions of a number of blocks at once."""
+    a, genes = params.between, len(prepared.residual)
+    systems = BlockSystems.of(a, prepared.scatter.information, prepared.scatter.shrunk, partitions)
+    densities = np.empty((len(partitions), genes))
+    for system in systems:
+        densities[system.positions] = system.gain
+    densities += prepared.constant - 0.5 * prepared.squares_sum
+    weighed = Weighed.from_densities(params, densities[:, :, None], np.ones((genes, 1)))
+    parts = [system.moments(a, weighed.posterior[system.positions, :, 0]) for system in systems]
+    first, second = sum(part[0] for part in parts), sum(part[1] for part in parts)
+    return weighed, (np.asarray(first), np.asarray(second), sum(part[2] for part in parts))
 
 
 def _block_moments(spectrum: Spectrum, weight: Matrix, scale: Matrix, between: float) -> tuple[Matrix, Array, float]:
