@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from varmix.models.partition.genes import Genes
-from varmix.models.partition.heteroscedastic import BLOCK, LOG_2PI, GenePosterior, HeteroscedasticStats
+from varmix.models.partition.heteroscedastic import BLOCK, LOG_2PI, HeteroscedasticStats
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.moderated import prior_score
 from varmix.models.partition.noise import NoiseVariances
@@ -113,16 +113,6 @@ def log_densities(params: HeteroscedasticParams, partitions: Partitions, genes: 
     """`log f(s_g | j)` of the product, the scale of the gene's noise integrated out, shape (G, J) [PART-6]."""
     blocks = [Prepared.at(params, partitions, block) for block in genes.blocks(BLOCK)]
     return np.concatenate([logsumexp(weighted_densities(params, block)[0], axis=2).T for block in blocks])
-
-
-def gene_posterior(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> GenePosterior:
-    """Posterior over partitions and the posterior mean of a gene's scale, if samples were independent [PART-8]."""
-    parts = [Weighed.of(params, Prepared.at(params, partitions, block)) for block in genes.blocks(BLOCK)]
-    return GenePosterior(
-        partitions=np.concatenate([part.posterior.sum(axis=2).T for part in parts]),
-        log_density=np.concatenate([part.log_density for part in parts]),
-        scale=np.concatenate([(part.posterior.sum(axis=0) * part.scale).sum(axis=1) for part in parts]),
-    )
 
 
 def summarise(params: HeteroscedasticParams, partitions: Partitions, genes: Genes) -> HeteroscedasticStats:
