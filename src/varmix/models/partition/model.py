@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,6 +67,34 @@ class PartitionMixture:
         return cls(
             partitions=partitions,
             pieces=reduce_samples(values / scale, sample_type, len(known)),
+            known=np.asarray(known, dtype=np.float64),
+            noise=noise,
+            likelihood=likelihood,
+            concentration=concentration,
+            scale=scale,
+        )
+
+    @classmethod
+    def reduced(
+        cls,
+        pieces: Sequence[Genes],
+        partitions: Partitions,
+        known: Matrix,
+        *,
+        noise: str = "cell",
+        likelihood: str = "joint",
+        concentration: Matrix | None = None,
+    ) -> PartitionMixture:
+        """From genes in the units of the data that are reduced already, for instance chunk by chunk."""
+        spread = _spread(pieces)
+        if not spread > 0.0:
+            raise NotIdentifiedError("All values are equal or missing: there is nothing to tell genes or types apart.")
+        scale = 2.0 ** round(math.log2(spread))
+        return cls(
+            partitions=partitions,
+            pieces=tuple(
+                replace(piece, means=piece.means / scale, within=piece.within / scale / scale) for piece in pieces
+            ),
             known=np.asarray(known, dtype=np.float64),
             noise=noise,
             likelihood=likelihood,
@@ -173,6 +202,25 @@ class PartitionMixture:
     def log_likelihood_outward(self, inner: float) -> float:
         """Log-likelihood of the data from that in internal units."""
         return inner - self.samples * math.log(self.scale)
+
+
+def _spread(pieces: Sequence[Genes]) -> float:
+    """Standard deviation of all samples of all genes; squares are taken beside the largest, so that none overflows."""
+    there = [piece for piece in pieces if piece.means.size]
+    total = sum(len(piece) * float(piece.counts.sum()) for piece in there)
+    if not total > 0.0:
+        return 0.0
+    mean = sum(float((piece.means @ (piece.counts / total)).sum()) for piece in there)
+    away = max(float(np.abs(piece.means - mean).max()) for piece in there)
+    largest = max(away, math.sqrt(max(float(piece.within.max()) for piece in there)))
+    if not largest > 0.0:
+        return 0.0
+    squares = sum(
+        float((((piece.means - mean) / largest) ** 2 @ piece.counts).sum())
+        + float((piece.within / largest / largest).sum())
+        for piece in there
+    )
+    return largest * math.sqrt(squares / total)
 
 
 def _scaled(params: PartitionParams, scale: float) -> PartitionParams:
