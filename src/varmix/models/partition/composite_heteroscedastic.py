@@ -150,6 +150,7 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
         ),
         score_spread=_score_spread(params, weighed),
         score_shares=weighed.score_shares(params.shares),
+        share_products=weighed.share_products(params.shares),
         score_proportions=score_proportions,
     )
 
