@@ -212,12 +212,10 @@ def _block_stats(params: HeteroscedasticParams, partitions: Partitions, genes: G
 
 
 Moments = tuple[Matrix, Array, float]
-"""Of deviations of cell types over lambda, partitions and scales weighted: first (G, T), second (G, T, T), score of a."""
+"""Of deviations of cell types over lambda: first (G, T) and second (G, T, T) over partitions, scales; score of a."""
 
 
-def _over_scales(
-    params: HeteroscedasticParams, partitions: Partitions, prepared: Prepared
-) -> tuple[Weighed, Moments]:
+def _over_scales(params: HeteroscedasticParams, partitions: Partitions, prepared: Prepared) -> tuple[Weighed, Moments]:
     weighed, P = Weighed.of(params, prepared), prepared.proportions
     first, between = np.zeros((len(prepared.residual), P.shape[1])), 0.0
     second = np.zeros((*first.shape, P.shape[1]))
@@ -229,9 +227,7 @@ def _over_scales(
     return weighed, (first, second, between)
 
 
-def _at_one_scale(
-    params: HeteroscedasticParams, partitions: Partitions, prepared: Prepared
-) -> tuple[Weighed, Moments]:
+def _at_one_scale(params: HeteroscedasticParams, partitions: Partitions, prepared: Prepared) -> tuple[Weighed, Moments]:
     """The same without eigenvectors, for all partitions of a number of blocks at once."""
     a, genes = params.between, len(prepared.residual)
     systems = BlockSystems.of(a, prepared.scatter.information, prepared.scatter.shrunk, partitions)

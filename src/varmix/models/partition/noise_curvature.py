@@ -1,4 +1,4 @@
-"""Score and observed information of a point whose noise differs, the latter by differences of the exact score."""
+"""Score and observed information of a point whose noise differs: of the shares exact, else by differences of scores."""
 
 from __future__ import annotations
 
@@ -69,23 +69,32 @@ class NoisePosterior:
     def information(self, point: NoisePoint, frame: Reduced, pieces: Sequence[Genes]) -> Square:
         """Minus the second derivatives in the moving coordinates of `frame`, (k, k).
 
-        Central differences; at the lower bound one-sided ones of second order.
+        The block of the shares is exact. All else comes from steps along the other coordinates: central differences; at
+        the lower bound one-sided ones of second order.
         """
         vector, steps = point.vector(), _steps(point)
+        first, count = len(SCALARS), len(point.params.shares)
+        shares = (frame.moving >= first) & (frame.moving < first + count)
+        stepped = np.flatnonzero(~shares)
 
         def slope(k: int, times: float) -> Vector:
             at = point.placed(vector + times * steps[frame.moving[k]] * frame.directions[:, k])
             return frame.pull(likelihood_score(self.total(at, pieces)))
 
-        columns = []
-        for k, position in enumerate(frame.moving):
+        information = np.zeros((len(shares), len(shares)))
+        if shares.any():
+            own = frame.directions[first : first + count, shares]
+            products = self.total(point, pieces).share_products
+            information[np.ix_(shares, shares)] = own.T @ products @ own
+        for k in stepped.tolist():
+            position = frame.moving[k]
             step = steps[position]
             if position and vector[position] < step:
                 column = -1.5 * slope(k, 0.0) + 2.0 * slope(k, 1.0) - 0.5 * slope(k, 2.0)
             else:
                 column = 0.5 * (slope(k, 1.0) - slope(k, -1.0))
-            columns.append(-column / step)
-        information = np.array(columns).reshape(len(columns), len(columns))
+            information[:, k] = -column / step
+        information[np.ix_(stepped, shares)] = information[np.ix_(shares, stepped)].T
         curved = np.zeros_like(vector)
         where, excess = self._prior(point)
         curved[where] = excess / vector[where] ** 2
@@ -125,4 +134,5 @@ def _undefined(point: NoisePoint, partitions: int) -> HeteroscedasticStats:
         score_spread=np.nan,
         score_shares=np.full(partitions, np.nan),
         score_proportions=np.full(point.params.proportions.shape, np.nan),
+        share_products=np.full((partitions, partitions), np.nan),
     )

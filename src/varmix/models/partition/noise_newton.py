@@ -13,7 +13,7 @@ from varmix.models.cone import smallest_eigenvalue
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic import HeteroscedasticStats
 from varmix.models.partition.noise_curvature import NoisePosterior
-from varmix.models.partition.noise_point import NoisePoint
+from varmix.models.partition.noise_point import SCALARS, NoisePoint
 from varmix.models.partition.reduced import Reduced
 from varmix.typing import Mask, Square, Vector
 
@@ -39,6 +39,8 @@ class Curvature:
     frame: Reduced
     information: Square
     pinned: Mask
+    shares: int
+    """Partitions."""
 
     @classmethod
     def at(cls, posterior: NoisePosterior, point: NoisePoint, pieces: Sequence[Genes]) -> Curvature:
@@ -46,7 +48,8 @@ class Curvature:
         score = posterior.score(point, posterior.total(point, pieces))
         pinned = point.at_upper & (score > 0.0) & ~point.held
         frame = Reduced.at(replace(point, fixed=point.fixed | pinned))
-        return cls(frame=frame, information=posterior.information(point, frame, pieces), pinned=pinned)
+        information = posterior.information(point, frame, pieces)
+        return cls(frame=frame, information=information, pinned=pinned, shares=len(point.params.shares))
 
     def covariance(self, gradient: Vector) -> Square:
         """Of all coordinates (K, K), those at an edge taken as known; NaN where there is no estimate of it."""
@@ -62,8 +65,10 @@ class Curvature:
 
     @property
     def evaluations(self) -> int:
-        """About as many summaries of the data as it took."""
-        return 1 + 2 * len(self.information)
+        """About as many summaries of the data as it took: two per coordinate that is no share."""
+        first = len(SCALARS)
+        shares = (self.frame.moving >= first) & (self.frame.moving < first + self.shares)
+        return 2 + 2 * int((~shares).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

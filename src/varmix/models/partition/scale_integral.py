@@ -12,7 +12,7 @@ from varmix.models.partition.curvature import LARGEST_RATIO
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.moderated import log_prior, scale_nodes
-from varmix.typing import Array, Matrix, Vector
+from varmix.typing import Array, Matrix, Square, Vector
 
 NUDGE = 1e-3
 """Step in 1/lambda: densities of some tens of samples change by a few per cent."""
@@ -49,19 +49,32 @@ class Weighed:
     @classmethod
     def of(cls, params: HeteroscedasticParams, prepared: AtScales) -> Weighed:
         """Over the nodes of each gene, or at the scale 1 where the spread is 0."""
-        densities, scale = weighted_densities(params, prepared)
+        return cls.from_densities(params, *weighted_densities(params, prepared))
+
+    @classmethod
+    def from_densities(cls, params: HeteroscedasticParams, densities: Array, scale: Matrix) -> Weighed:
+        """From log of density times quadrature weight (J, G, L) at scales (G, L)."""
         joint = densities + _log_shares(params)
         total = logsumexp(joint, axis=(0, 2))
         return cls(scale=scale, densities=densities, posterior=np.exp(joint - total[:, None]), log_density=total)
 
     def score_shares(self, shares: Vector) -> Vector:
-        """`sum_g f(s_g | j) / f(s_g)`: responsibilities over shares, or where a share is 0 the ratio itself."""
+        """`sum_g f(s_g | j) / f(s_g)`, shape (J,)."""
+        return np.asarray(self._ratios(shares).sum(axis=1))
+
+    def share_products(self, shares: Vector) -> Square:
+        """`sum_g f(s_g | j) f(s_g | k) / f(s_g)^2`, (J, J): minus the second derivatives by shares [PART-3]."""
+        ratios = self._ratios(shares)
+        return np.asarray(ratios @ ratios.T)
+
+    def _ratios(self, shares: Vector) -> Matrix:
+        """`f(s_g | j) / f(s_g)` (J, G): responsibilities over shares, or where a share is 0 the ratio itself."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            scores = np.asarray(self.posterior.sum(axis=(1, 2)) / shares)
+            ratios = np.asarray(self.posterior.sum(axis=2) / shares[:, None])
         for j in np.flatnonzero(shares == 0.0):
             ratio = logsumexp(self.densities[j], axis=1) - self.log_density
-            scores[j] = np.exp(np.minimum(ratio, LARGEST_RATIO)).sum()
-        return scores
+            ratios[j] = np.exp(np.minimum(ratio, LARGEST_RATIO))
+        return ratios
 
 
 def weighted_densities(params: HeteroscedasticParams, prepared: AtScales) -> tuple[Array, Matrix]:
