@@ -21,7 +21,11 @@ RESTORERS = {
 }
 """Per kind of model, the module with `effects_of(state, term)` and `predict_saved(state, new, options)`."""
 
-BY_TABLE = dict.fromkeys(("random_effect_mixture", "mixing_distribution"), "varmix.results.random_effect_mixture.saved")
+BY_TABLE = {
+    "random_effect_mixture": "varmix.results.random_effect_mixture.saved",
+    "mixing_distribution": "varmix.results.random_effect_mixture.saved",
+    "partition_mixture": "varmix.results.partition_mixture.saved",
+}
 """Of kinds whose effects are in a saved table, with sd: the module with `effects_in(tables, term, sd=)` instead."""
 
 
@@ -95,9 +99,9 @@ class StoredReport(Report):
             self._refuse("standard deviations of effects")
         return self._restorer.effects_of(self._prediction, term)
 
-    def predict(self, new: Any, **options: Any) -> Vector:
-        """Expected responses of new rows, as the fit would have given them."""
-        return np.asarray(self._restorer.predict_saved(self._prediction, new, options))
+    def predict(self, new: Any, **options: Any) -> Any:
+        """Expected responses of new rows, or tables of new genes, as the fit would have given them."""
+        return self._restorer.predict_saved(self._prediction, new, options)
 
     @property
     def _restorer(self) -> Any:

@@ -12,7 +12,7 @@ from varmix.errors import NotAvailableError
 from varmix.iteration import Outcome
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
-from varmix.models.partition.posterior import GenePosterior
+from varmix.models.partition.remembered import Remembered
 from varmix.typing import Mask, Square, Vector
 
 VARIANCE, LENGTH, PURE = 2, 1, 0
@@ -69,8 +69,8 @@ class Problem(Protocol):
         """Of the data in internal units, without the prior."""
         ...
 
-    def posterior(self, params: Any, pieces: Sequence[Genes]) -> GenePosterior:
-        """What the genes of `pieces` say at a point, in the units of the data [PART-8]."""
+    def remember(self, params: Any) -> Remembered:
+        """What posteriors of genes need of an outcome's point [PART-8]."""
         ...
 
     def with_pieces(self, pieces: tuple[Genes, ...]) -> Problem:

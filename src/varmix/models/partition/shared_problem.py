@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +14,9 @@ from varmix.models.partition.covariance import covariance_of
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.params import SCALARS, PartitionParams
-from varmix.models.partition.posterior import GenePosterior, gene_posterior
 from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar
 from varmix.models.partition.reduced import Reduced
+from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.scheme import PartitionScheme
 from varmix.models.partition.starting import default_starts
 from varmix.typing import Mask, Square, Vector
@@ -82,9 +81,17 @@ class SharedProblem:
         """Without the prior."""
         return float(outcome.stats.log_likelihood)
 
-    def posterior(self, params: PartitionParams, pieces: Sequence[Genes]) -> GenePosterior:
-        """In the units of the data [PART-8]."""
-        return gene_posterior(replace(self.base, pieces=tuple(pieces)), params)
+    def remember(self, params: PartitionParams) -> Remembered:
+        """The point without its genes."""
+        return Remembered(
+            kind="shared",
+            partitions=self.base.partitions,
+            likelihood=self.base.likelihood,
+            scalars=params.vector()[:SCALARS],
+            shares=params.shares,
+            proportions=params.proportions,
+            scale=self.base.scale,
+        )
 
     def with_pieces(self, pieces: tuple[Genes, ...]) -> SharedProblem:
         """The same model of other genes."""

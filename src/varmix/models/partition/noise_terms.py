@@ -1,0 +1,64 @@
+"""Which terms the noise has: those that were asked for, or those that the data show [PART-5]."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from varmix.errors import OptionError
+from varmix.models.partition.genes import Genes
+from varmix.typing import Matrix
+
+TERMS = ("cell", "measurement", "trend", "misfit", "scatter")
+"""Cells and measurement are the same for all genes; the others grow with expression."""
+
+SETS: dict[str, frozenset[str]] = {
+    "cell": frozenset({"cell"}),
+    "measurement": frozenset({"measurement"}),
+    "both": frozenset({"cell", "measurement"}),
+    "full": frozenset({"measurement", "trend", "misfit", "scatter"}),
+}
+"""Noise by name. "full" leaves cells out: what they add is hardly told from the trend."""
+
+PLAIN = SETS["both"]
+"""Terms that are the same for all genes."""
+
+AS_MIXED = 0.02
+"""Relative range of `sum_t p_t^2` over sample types below which noise of cells is that of measurement."""
+
+
+def chosen_terms(noise: Any) -> frozenset[str] | None:
+    """Terms that an option names, None for "auto". Raises OptionError."""
+    known = f"Use 'auto', {', '.join(map(repr, SETS))}, or a list of {', '.join(TERMS)}."
+    if isinstance(noise, str):
+        if noise == "auto":
+            return None
+        if noise in SETS:
+            return SETS[noise]
+        if noise not in TERMS:
+            raise OptionError(f"noise={noise!r} is not known. {known}")
+        return frozenset({noise})
+    if not isinstance(noise, Collection) or not noise:
+        raise OptionError(f"noise={noise!r} is not known. {known}")
+    if unknown := [term for term in noise if term not in TERMS]:
+        raise OptionError(f"noise has the term {unknown[0]!r}, which is not known. {known}")
+    terms = frozenset(noise)
+    if not terms & {"cell", "measurement", "trend"}:
+        raise OptionError(
+            f"noise={noise!r} leaves replicates without variance. Add 'cell', 'measurement' or 'trend'."
+        )
+    return terms
+
+
+def shown_terms(pieces: tuple[Genes, ...], known: Matrix, *, plain: bool) -> frozenset[str]:
+    """Terms for "auto": where the noise is `plain`, cells and measurement as far as samples are mixed differently; else
+    all that grows with expression, without lack of fit where no replicates tell it from noise."""
+    replicated = any(bool((piece.counts > 1.0).any()) for piece in pieces)
+    if not plain:
+        return SETS["full"] if replicated else SETS["full"] - {"misfit"}
+    if np.isnan(known).any():
+        return SETS["both"] if replicated else SETS["cell"]
+    squares = (known**2).sum(axis=1)
+    return SETS["cell"] if np.ptp(squares) <= AS_MIXED * squares.max() else SETS["both"]

@@ -1,0 +1,26 @@
+"""Names that the tables of a fit of partitions carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from varmix.typing import Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Labels:
+    """Names of the genes (G) and of the sample types (D), and what was used and lost.
+
+    `samples` (n) and the number of each one's type, `sample_type` (n,), are None of streams that were read away.
+    """
+
+    genes: pd.Index[Any]
+    sample_types: tuple[str, ...]
+    samples: pd.Index[Any] | None
+    sample_type: Index | None
+    sample: Callable[[], pd.DataFrame]
+    response: str = "expression"

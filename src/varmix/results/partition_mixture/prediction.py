@@ -1,0 +1,128 @@
+"""What a fit of partitions, saved or not, says of genes that it was not made from, and draws of its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from varmix.errors import AlignmentError, NotAvailableError, OptionError, ShapeError
+from varmix.formula.expression import read_values
+from varmix.models.partition.drawing import draw_genes
+from varmix.models.partition.genes import reduce_samples
+from varmix.models.partition.partitions import Partitions
+from varmix.models.partition.remembered import Remembered
+from varmix.results.partition_mixture.genes import GeneTables
+from varmix.typing import Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Memory:
+    """A fit without its genes: the point, names of the sample types (D), and the samples (n) with their types' numbers
+    (None of streams)."""
+
+    remembered: Remembered
+    sample_types: tuple[str, ...]
+    samples: Sequence[str] | None
+    sample_type: Index | None
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values and arrays."""
+        found = self.remembered
+        return {
+            "kind": found.kind,
+            "cell_types": list(found.partitions.types),
+            "labels": np.array(found.partitions.labels),
+            "likelihood": found.likelihood,
+            "scalars": found.scalars,
+            "shares": found.shares,
+            "proportions": found.proportions,
+            "scale": found.scale,
+            "reference": found.reference,
+            "sample_types": list(self.sample_types),
+            "samples": None if self.samples is None else list(self.samples),
+            "sample_type": self.sample_type,
+        }
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Memory:
+        """From what `state` gave. Raises NotAvailableError where it is empty."""
+        if not state:
+            raise NotAvailableError("This file keeps no predictions: the fit had not the point they need. Fit again.")
+        partitions = Partitions(
+            types=tuple(state["cell_types"]), labels=tuple(tuple(int(b) for b in row) for row in state["labels"])
+        )
+        remembered = Remembered(
+            kind=state["kind"],
+            partitions=partitions,
+            likelihood=state["likelihood"],
+            scalars=np.asarray(state["scalars"]),
+            shares=np.asarray(state["shares"]),
+            proportions=np.asarray(state["proportions"]),
+            scale=float(state["scale"]),
+            reference=float(state["reference"]),
+        )
+        codes = state["sample_type"]
+        return cls(
+            remembered=remembered,
+            sample_types=tuple(state["sample_types"]),
+            samples=state["samples"],
+            sample_type=None if codes is None else np.asarray(codes, dtype=np.intp),
+        )
+
+
+def predict_genes(memory: Memory, new: Any, *, sample_type: Any = None, on_missing: str | None = "mask") -> GeneTables:
+    """Tables of the genes of `new` (G, n): an array or data frame of expression in the units of the fit.
+
+    Its samples are those of the fit (by name where both have names, else in order), or others of the fit's sample types
+    that `sample_type` (n,) names. `on_missing` "mask" leaves missing values out, "error" refuses them. Raises
+    AlignmentError, ShapeError, OptionError, DataError.
+    """
+    values, genes, samples = read_values(new, on_missing=on_missing)
+    values, codes = _placed(memory, values, samples, sample_type)
+    found = memory.remembered
+    pieces = reduce_samples(values / found.scale, codes, len(memory.sample_types))
+    return GeneTables(genes=genes, posterior=found.posterior(pieces))
+
+
+def simulated(memory: Memory, genes: pd.Index[Any], rng: np.random.Generator) -> pd.DataFrame:
+    """Expression drawn for as many genes as there are names, in the units of the data: genes x samples."""
+    if memory.sample_type is None or memory.samples is None:
+        raise NotAvailableError("A fit of a stream does not keep its samples, and cannot draw them.")
+    found = memory.remembered
+    params = found.params() if found.kind == "shared" else found.noise_params()
+    draw = draw_genes(params, found.partitions, memory.sample_type, len(genes), rng)
+    return pd.DataFrame(draw.values * found.scale, index=genes, columns=list(memory.samples))
+
+
+def _placed(memory: Memory, values: Any, samples: pd.Index[Any] | None, sample_type: Any) -> tuple[Any, Index]:
+    """Values with the number of each column's sample type."""
+    if sample_type is not None:
+        labels = [str(label) for label in sample_type]
+        if len(labels) != values.shape[1]:
+            raise ShapeError(f"sample_type has {len(labels)} labels for {values.shape[1]} samples. Give one for each.")
+        numbers = {name: number for number, name in enumerate(memory.sample_types)}
+        if unknown := [label for label in labels if label not in numbers]:
+            raise AlignmentError(
+                f"The fit has no sample type '{unknown[0]}'. It has: {', '.join(memory.sample_types[:20])}."
+            )
+        return values, np.array([numbers[label] for label in labels], dtype=np.intp)
+    if memory.sample_type is None or memory.samples is None:
+        raise OptionError("A fit of a stream does not keep its samples: name each one's type by sample_type=.")
+    if samples is not None:
+        places = {str(name): at for at, name in enumerate(samples)}
+        if missing := [name for name in memory.samples if name not in places]:
+            raise AlignmentError(
+                f"{len(missing):,} of the fit's {len(memory.samples):,} samples are not in the new table (first: "
+                f"'{missing[0]}'). Give them, or the type of each new sample by sample_type=."
+            )
+        return values[:, [places[name] for name in memory.samples]], memory.sample_type
+    if values.shape[1] != len(memory.samples):
+        raise ShapeError(
+            f"The new table has {values.shape[1]} samples, the fit {len(memory.samples)}. Give the same ones in the "
+            "same order, or the type of each by sample_type=."
+        )
+    return values, memory.sample_type
