@@ -42,11 +42,11 @@ class Trend:
         return np.maximum(means / self.reference, LOWEST)
 
 
-def replicate_trend(pieces: Sequence[Genes], trend: Trend, start: Noise) -> Noise:
+def replicate_trend(pieces: Sequence[Genes], trend: Trend, start: Noise, *, floor: bool = True) -> Noise:
     """`start` with the measurement terms that fit the sums of squares within types best (cell and misfit as given).
 
-    Maximum likelihood of W_gs ~ d_gs chi-square(n_s - 1), `d = measurement + proportional level^exponent`; without
-    replicates `start` comes back unchanged.
+    Maximum likelihood of W_gs ~ d_gs chi-square(n_s - 1), `d = measurement + proportional level^exponent`, the first
+    only with a `floor`; without replicates `start` comes back unchanged.
     """
     freedom = np.concatenate([np.tile(piece.counts - 1.0, len(piece)) for piece in pieces])
     within = np.concatenate([piece.within.ravel() for piece in pieces])
@@ -71,10 +71,10 @@ def replicate_trend(pieces: Sequence[Genes], trend: Trend, start: Noise) -> Nois
 
     found = minimize(
         negative,
-        np.array([0.3, 0.3, start.exponent]),
+        np.array([0.3 * floor, 0.3, start.exponent]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(1e-6, None), (0.0, None), (0.0, 4.0)],
+        bounds=[(1e-6, None) if floor else (0.0, 0.0), (0.0 if floor else 1e-6, None), (0.0, 4.0)],
     )
-    floor, slope, exponent = found.x
-    return replace(start, measurement=scale * floor**2, proportional=scale * slope**2, exponent=float(exponent))
+    constant, slope, exponent = found.x
+    return replace(start, measurement=scale * constant**2, proportional=scale * slope**2, exponent=float(exponent))
