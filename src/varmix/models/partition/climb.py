@@ -24,7 +24,9 @@ from varmix.iteration import (
 )
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
 from varmix.models.cone import smallest_eigenvalue
+from varmix.models.partition.compressed import compressed
 from varmix.models.partition.em import EM
+from varmix.models.partition.genes import Genes
 from varmix.models.partition.mm import MM
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.newton import Newton
@@ -70,12 +72,17 @@ class Climb:
 
     def run_held(self, model: PartitionMixture, start: PartitionParams) -> Outcome[Any, Any]:
         """Climb from `start`, which says itself which of its coordinates are held."""
+        if (few := compressed(model, start)) is None:
+            return self._climb(model, start, model.pieces)
+        return few.outward(self._climb(model, few.inward(start), few.pieces), start)
+
+    def _climb(self, model: PartitionMixture, start: PartitionParams, pieces: Sequence[Genes]) -> Outcome[Any, Any]:
         newton, finish = self.scheme == "newton", scheme_of("newton", model)
         backtracking = Backtracking(fallback=scheme_of("em", model))
         outcome = iterate_and_finish(
             scheme_of(self.scheme, model),
             start,
-            model.pieces,
+            pieces,
             finish=finish if self.polish and not newton else None,
             tolerance=self.tolerance,
             max_iterations=self.max_iterations,

@@ -14,10 +14,10 @@ import numpy as np
 
 from varmix.models.partition.curvature import curvature
 from varmix.models.partition.genes import Genes
-from varmix.models.partition.joint import BLOCK, LOG_2PI, normalised, spread
+from varmix.models.partition.joint import BLOCK, LOG_2PI, normalised
 from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.partitions import Partitions
-from varmix.models.partition.statistics import PartitionStats
+from varmix.models.partition.statistics import PartitionStats, spread
 from varmix.typing import Matrix, Square, Vector
 
 

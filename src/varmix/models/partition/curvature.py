@@ -12,10 +12,8 @@ from varmix.models.partition.genes import Genes
 from varmix.models.partition.known_curvature import KnownProportions
 from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.partitions import Partitions
+from varmix.models.partition.weighted_scores import LARGEST_RATIO
 from varmix.typing import Array, Index, Matrix, Square, Vector
-
-LARGEST_RATIO = 300.0
-"""Largest log of `f(s_g | j) / f(s_g)` of a partition with share 0: its square is still a number."""
 
 
 class PartitionScores(Protocol):

@@ -14,12 +14,13 @@ from functools import reduce
 import numpy as np
 from scipy.special import logsumexp
 
+from varmix.models.partition import quadratic
 from varmix.models.partition.curvature import curvature, joint_scores
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.params import PartitionParams
 from varmix.models.partition.partitions import Partitions
-from varmix.models.partition.statistics import PartitionStats
-from varmix.typing import Array, Index, Matrix, Vector
+from varmix.models.partition.statistics import PartitionStats, spread
+from varmix.typing import Array, Matrix, Vector
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -59,7 +60,14 @@ def responsibilities(params: PartitionParams, partitions: Partitions, genes: Gen
 
 
 def summarise(params: PartitionParams, partitions: Partitions, genes: Genes) -> PartitionStats:
-    """Statistics of one piece; the scores are those of the complete data, averaged: Fisher's identity [PART-3]."""
+    """Statistics of one piece, in the space that suits what is known and how many sample types there are."""
+    if quadratic.serves(params, genes):
+        return quadratic.summarise(params, partitions, genes)
+    return summarise_by_partition(params, partitions, genes)
+
+
+def summarise_by_partition(params: PartitionParams, partitions: Partitions, genes: Genes) -> PartitionStats:
+    """One partition after another; the scores are those of the complete data, averaged: Fisher's identity [PART-3]."""
     parts = [_summarised(params, partitions, part) for part in genes.blocks(BLOCK)]
     return reduce(operator.add, parts)
 
@@ -112,13 +120,6 @@ def _summarised(params: PartitionParams, partitions: Partitions, genes: Genes) -
         hessian=hessian,
         outer=outer,
     )
-
-
-def spread(values: Array, types: Index, every: int) -> Array:
-    """Values of some types (D', ...) among those of all (D, ...): 0 elsewhere."""
-    result = np.zeros((every, *values.shape[1:]))
-    result[types] = values
-    return result
 
 
 def _expected(params: PartitionParams, partitions: Partitions, genes: Genes) -> tuple[Matrix, Matrix, Matrix, Blocks]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from varmix.typing import Array, Matrix, Square, Vector
+from varmix.typing import Array, Index, Matrix, Square, Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +59,13 @@ class PartitionStats:
     def score_noise(self) -> Vector:
         """Derivatives by the noise variance d of each type, shape (D,)."""
         return np.asarray(0.5 * (self.quad_noise - self.trace_noise))
+
+
+def spread(values: Array, types: Index, every: int) -> Array:
+    """Values of some types (D', ...) among those of all (D, ...): 0 elsewhere."""
+    result = np.zeros((every, *values.shape[1:]))
+    result[types] = values
+    return result
 
 
 def undefined(partitions: int, types: int, size: int, coordinates: int) -> PartitionStats:
