@@ -82,7 +82,7 @@ def test_lack_of_fit_cannot_explain_everything():
 
 
 def test_free_proportions_are_found_from_vertices(piece):
-    start = vertex_start([piece], noise_start([piece], PARTITIONS, PROPORTIONS).trend, 3, 7, np.random.default_rng(0))
+    start = vertex_start([piece], 3, 7, np.random.default_rng(0))
     assert_allclose(start.sum(axis=1), 1.0, rtol=1e-12)
     assert (start > 0.0).all()
     params = noise_start([piece], PARTITIONS, start)
@@ -98,7 +98,7 @@ def test_free_proportions_are_found_from_vertices(piece):
 def test_fewer_sample_types_than_cell_types_is_told():
     piece = reduce_samples(np.ones((4, 6)), np.repeat(np.arange(2), 3), 2)[0]
     with pytest.raises(NotIdentifiedError, match="3 cell types in 2 sample types"):
-        vertex_start([piece], noise_start([piece], PARTITIONS, np.eye(3)).trend, 3, 2, np.random.default_rng(0))
+        vertex_start([piece], 3, 2, np.random.default_rng(0))
 
 
 def test_unknown_parameters_and_priors_without_a_maximum_are_refused(piece):

@@ -14,13 +14,12 @@ from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.heteroscedastic_posterior import noise_posterior
 from varmix.models.partition.noise_coordinates import FREE
 from varmix.models.partition.noise_fit import NoiseFit, fit_noise
-from varmix.models.partition.noise_starts import noise_start, vertex_start
+from varmix.models.partition.noise_starts import FULL, free_names, noise_start, vertex_start
 from varmix.models.partition.partitions import all_partitions
 
 pytestmark = pytest.mark.slow
 
 PARTITIONS = all_partitions(["liver", "brain", "lung"])
-MIXING = frozenset({"proportions", "shares", "mean"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,23 +75,12 @@ def test_partitions_agree_where_nothing_is_shared_between_the_fits(mixtures):
 @pytest.mark.parametrize(("spread", "starts", "correlation", "error"), [(0.0, 4, 0.975, 0.05), (0.3, 1, 0.95, 0.06)])
 def test_free_proportions_are_the_known_ones_at_the_highest_posterior(mixtures, spread, starts, correlation, error):
     genes, found = mixtures.every, []
+    free = free_names(FULL, moderated=spread > 0.0) | {"proportions"}
+    prior = np.full(mixtures.proportions.shape, 1.05)
     for seed in range(starts):
-        trend = noise_start([genes], PARTITIONS, mixtures.proportions).trend
-        vertices = vertex_start([genes], trend, 3, len(mixtures.proportions), np.random.default_rng(seed))
-        start = noise_start([genes], PARTITIONS, vertices)
-        first = fit_noise(
-            [genes],
-            PARTITIONS,
-            start,
-            free=MIXING,
-            concentration=np.full(mixtures.proportions.shape, 1.05),
-            max_iterations=100,
-        )
-        free = FREE - {"misfit_exponent"} if spread else FREE - {"misfit_exponent", "spread"}
-        moved = noise_start([genes], PARTITIONS, first.params.proportions, spread=spread)
-        found.append(
-            fit_noise([genes], PARTITIONS, moved, free=free, concentration=np.full(mixtures.proportions.shape, 1.05))
-        )
+        vertices = vertex_start([genes], 3, len(mixtures.proportions), np.random.default_rng(seed))
+        start = noise_start([genes], PARTITIONS, vertices, spread=spread)
+        found.append(fit_noise([genes], PARTITIONS, start, free=free, concentration=prior, staged=True))
     highest = max(found, key=lambda fit: fit.objective)
     assert highest.converged
     best = highest.params.proportions

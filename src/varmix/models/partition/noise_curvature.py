@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from varmix.errors import OptionError
+from varmix.models.partition import composite_heteroscedastic, heteroscedastic
 from varmix.models.partition.genes import Genes
-from varmix.models.partition.heteroscedastic import HeteroscedasticStats, spread_score, summarise
+from varmix.models.partition.heteroscedastic import HeteroscedasticStats
 from varmix.models.partition.noise_point import SCALARS, NoisePoint
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.reduced import Reduced
 from varmix.typing import Index, Matrix, Square, Vector
+
+LIKELIHOODS = {"joint": heteroscedastic, "composite": composite_heteroscedastic}
 
 STEP, FLOOR = 1e-4, 1e-3
 """Differences step by this share of a coordinate, or of this share of its unit where it is smaller: truncation and
@@ -30,14 +34,25 @@ class NoisePosterior:
 
     partitions: Partitions
     excess: Matrix | None = None
+    likelihood: str = "joint"
+
+    def __post_init__(self) -> None:
+        if self.likelihood not in LIKELIHOODS:
+            raise OptionError(f"likelihood={self.likelihood!r} is not known. Use 'joint' or 'composite'.")
+
+    def of_share(self, share: float) -> NoisePosterior:
+        """With the prior's part for that share of all genes, so that the optimum of some is about that of all."""
+        return replace(self, excess=None if self.excess is None else share * self.excess)
 
     def summarise(self, point: NoisePoint, piece: Genes) -> HeteroscedasticStats:
         """Statistics of one piece; NaN where there is no density."""
         try:
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-                stats = summarise(point.params, self.partitions, piece)
+                likelihood = LIKELIHOODS[self.likelihood]
+                stats = likelihood.summarise(point.params, self.partitions, piece)
                 if point.params.spread == 0.0 and not point.held[SPREAD]:
-                    return replace(stats, score_spread=spread_score(point.params, self.partitions, piece))
+                    slope = likelihood.spread_score(point.params, self.partitions, piece)
+                    return replace(stats, score_spread=slope)
                 return stats
         except np.linalg.LinAlgError:  # eigenvectors of what is not finite
             return _undefined(point, len(self.partitions))

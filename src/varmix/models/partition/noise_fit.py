@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.random import Generator
 from scipy.optimize import OptimizeResult, minimize
 
 from varmix.errors import OptionError, ShapeError
-from varmix.iteration import Certificate, Progress, Status, Step
+from varmix.iteration import Certificate, Progress, Starts, Status, Step, from_every_start
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic import HeteroscedasticStats
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.noise_coordinates import Coordinates
 from varmix.models.partition.noise_curvature import NoisePosterior
-from varmix.models.partition.noise_newton import polish
-from varmix.models.partition.noise_point import SCALARS
+from varmix.models.partition.noise_newton import NoiseOutcome, polish
+from varmix.models.partition.noise_part import drawn_part
+from varmix.models.partition.noise_point import SCALARS, NoisePoint
 from varmix.models.partition.partitions import Partitions
 from varmix.typing import Matrix, Square, Vector
 
@@ -27,26 +29,56 @@ TOLERANCE = 1e-10
 CLIMBING = 0.6
 """Part of the steps that L-BFGS-B may take: where it creeps along a ridge, Newton's steps are the better use."""
 
+MIXING = frozenset({"proportions", "shares", "mean"})
+"""What the first stage of a staged climb moves."""
+
+STAGE = 100
+"""Most steps of the first stage: its end is a start."""
+
 UNREACHABLE = 1e300
 """Objective where the densities are not finite: line searches turn back from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NoiseFit:
-    """How a fit ended: the point and its statistics, `progress`, and why it stopped with which `certificate`.
+    """How a fit ended: its `outcome`, of which the path is that over all genes, and the `covariance` there.
 
-    `objective` is the log-likelihood plus the Dirichlet log density (up to its constant) of entries of P that move.
     `covariance` (K, K) of the coordinates of a `NoisePoint` is the inverse of the observed information, parameters at
     an edge taken as known; NaN for what is held or at an edge, and for all where the information is singular.
     """
 
-    params: HeteroscedasticParams
-    stats: HeteroscedasticStats
-    objective: float
-    certificate: Certificate
-    progress: Progress
-    status: Status
+    outcome: NoiseOutcome
     covariance: Square
+
+    @property
+    def params(self) -> HeteroscedasticParams:
+        """The point that was reached."""
+        return self.outcome.params.params
+
+    @property
+    def stats(self) -> HeteroscedasticStats:
+        """Statistics there."""
+        return self.outcome.stats
+
+    @property
+    def objective(self) -> float:
+        """The log-likelihood, plus the Dirichlet log density (up to its constant) of entries of P that move."""
+        return self.outcome.objective
+
+    @property
+    def certificate(self) -> Certificate:
+        """Distance from an optimum."""
+        return self.outcome.certificate
+
+    @property
+    def progress(self) -> Progress:
+        """The path."""
+        return self.outcome.progress
+
+    @property
+    def status(self) -> Status:
+        """Why it stopped."""
+        return self.outcome.status
 
     @property
     def log_likelihood(self) -> float:
@@ -60,7 +92,7 @@ class NoiseFit:
 
     @property
     def iterations(self) -> int:
-        """Steps of L-BFGS-B and of Newton."""
+        """Steps of L-BFGS-B and of Newton over all genes."""
         return len(self.progress.steps) - 1
 
     @property
@@ -88,30 +120,62 @@ def fit_noise(
     free: frozenset[str],
     known: Matrix | None = None,
     concentration: Matrix | None = None,
+    likelihood: str = "joint",
+    staged: bool = False,
+    rng: Generator | None = None,
     max_iterations: int = 500,
 ) -> NoiseFit:
     """Climb from `start` by L-BFGS-B with exact gradients, then Newton to a certificate; `free` is among `FREE`.
 
     With "proportions" free, `known` (D, T) holds those that are known all the same, NaN where they are estimated, and
-    `concentration` (D, T) is that of a Dirichlet prior on the entries that move [PART-7]. Raises OptionError for names
-    that are no parameters and a concentration below 1 (its density has no maximum inside), ShapeError for other shapes.
+    `concentration` (D, T) is that of a Dirichlet prior on the entries that move [PART-7]. `staged` climbs proportions,
+    shares and mean first, with the noise of the start: noise that may move at once takes the place of cell types that
+    are not found yet. Many genes are climbed on a part that `rng` draws first; None: on all from the start. Each climb
+    has `max_iterations` of its own; the certificate is that of all genes.
+
+    Raises OptionError for names that are no parameters, a likelihood that is not known and a concentration below 1 (its
+    density has no maximum inside), ShapeError for other shapes.
     """
     coordinates = Coordinates.of(start, free, known)
-    posterior = NoisePosterior(partitions=partitions, excess=_excess(concentration, start.proportions.shape))
-    progress = _climbed(coordinates, posterior, pieces, max_iterations)
-    point = coordinates.point(coordinates.start, pieces, excess=posterior.excess).placed(progress.last.vector)
-    left = max_iterations - (len(progress.steps) - 1)
-    outcome, curvature = polish(posterior, point, pieces, max_iterations=max(left, 0))
+    excess = _excess(concentration, start.proportions.shape)
+    posterior = NoisePosterior(partitions=partitions, excess=excess, likelihood=likelihood)
+    part = None if rng is None else drawn_part(pieces, rng)
+    some = pieces if part is None else part.pieces
+    of_some = posterior if part is None else posterior.of_share(part.share)
+    evaluations = 0
+    if staged:
+        mixing = Coordinates.of(coordinates.start, free & MIXING, known)
+        first = _climbed(mixing, of_some, some, min(max_iterations, STAGE))
+        evaluations = first.last.evaluations
+        reached = mixing.point(mixing.start, some, excess=excess).placed(first.last.vector).params
+        coordinates = Coordinates.of(replace(coordinates.start, proportions=reached.proportions), free, known)
+    progress = _climbed(coordinates, of_some, some, max_iterations)
+    point = coordinates.point(coordinates.start, pieces, excess=excess).placed(progress.last.vector)
+    left = max(max_iterations - (len(progress.steps) - 1), 0)
+    outcome, curvature = polish(of_some, point, some, max_iterations=left)
+    outcome = replace(outcome, progress=_joined(progress, outcome.progress, evaluations))
+    if part is not None:
+        evaluations = math.ceil(part.share * outcome.progress.last.evaluations)
+        nearby = curvature.times(1.0 / part.share)
+        outcome, curvature = polish(posterior, outcome.params, pieces, max_iterations=max_iterations, nearby=nearby)
+        outcome = replace(outcome, progress=_later(outcome.progress, evaluations))
     gradient = curvature.frame.pull(posterior.score(outcome.params, outcome.stats))
-    return NoiseFit(
-        params=outcome.params.params,
-        stats=outcome.stats,
-        objective=outcome.objective,
-        certificate=outcome.certificate,
-        progress=_joined(progress, outcome.progress),
-        status=outcome.status,
-        covariance=curvature.covariance(gradient),
-    )
+    return NoiseFit(outcome=outcome, covariance=curvature.covariance(gradient))
+
+
+def fit_from_starts(
+    fit: Callable[[HeteroscedasticParams], NoiseFit], starts: Iterable[HeteroscedasticParams]
+) -> tuple[NoiseFit, Starts[NoisePoint, HeteroscedasticStats]]:
+    """The fit at the highest optimum that was reached, with what every start came to. Raises OptionError for none."""
+    fits: list[NoiseFit] = []
+
+    def run(begin: NoisePoint) -> NoiseOutcome:
+        fits.append(fit(begin.params))
+        return fits[-1].outcome
+
+    every = from_every_start(run, [NoisePoint.anywhere(start) for start in starts])
+    best = every.best
+    return next(found for found in fits if found.outcome is best), every
 
 
 def _climbed(
@@ -174,11 +238,14 @@ def _excess(concentration: Matrix | None, shape: tuple[int, ...]) -> Matrix | No
     return concentration - 1.0
 
 
-def _joined(first: Progress, later: Progress) -> Progress:
+def _joined(first: Progress, later: Progress, evaluations: int) -> Progress:
     """The path of both: the end of the first is the start of the second, which knows its certificate."""
     before = first.last.evaluations
-    tail = [replace(step, evaluations=step.evaluations + before) for step in later.steps]
-    return Progress([*first.steps[:-1], *tail])
+    return _later(Progress([*first.steps[:-1], *_later(later, before).steps]), evaluations)
+
+
+def _later(progress: Progress, evaluations: int) -> Progress:
+    return Progress([replace(step, evaluations=step.evaluations + evaluations) for step in progress.steps])
 
 
 def _errors(covariance: Square) -> Vector:

@@ -25,6 +25,9 @@ TOLERANCE = 1e-6
 SLOWED = 0.3
 """Steps go on with one information while each leaves less than this share of the decrement."""
 
+CLOSER = 0.3
+"""Steps with an information from nearby go on to this share of the tolerance: what it takes for small may be larger."""
+
 NEARER = 0.9
 """Share of the decrement that must be left at most by steps that gain nothing but rounding, or they are the last."""
 
@@ -50,6 +53,10 @@ class Curvature:
         frame = Reduced.at(replace(point, fixed=point.fixed | pinned))
         information = posterior.information(point, frame, pieces)
         return cls(frame=frame, information=information, pinned=pinned, shares=len(point.params.shares))
+
+    def times(self, factor: float) -> Curvature:
+        """About that of `factor` times as many genes."""
+        return replace(self, information=factor * self.information)
 
     def covariance(self, gradient: Vector) -> Square:
         """Of all coordinates (K, K), those at an edge taken as known; NaN where there is no estimate of it."""
@@ -137,13 +144,20 @@ def polish(
     *,
     max_iterations: int,
     tolerance: float = TOLERANCE,
+    nearby: Curvature | None = None,
 ) -> tuple[NoiseOutcome, Curvature]:
     """Newton steps from `point` until a new information certifies arrival, no step climbs, or the limit is reached.
 
-    Gives the end and the curvature there.
+    Gives the end and the curvature there. `nearby`, a curvature that is about that of `point`, serves the first steps;
+    it certifies nothing.
     """
     steps: list[Step] = []
     evaluations, worth = 0, True
+    if nearby is not None:
+        scheme = NoiseNewton(posterior=posterior, curvature=nearby)
+        limit = Round(tolerance=CLOSER * tolerance, max_iterations=max_iterations)
+        begun = iterate(scheme, point, pieces, stopping=limit, accelerator=Backtracking())
+        steps, evaluations, point = begun.progress.steps, begun.progress.last.evaluations, begun.params
     while True:
         curvature = Curvature.at(posterior, point, pieces)
         evaluations += curvature.evaluations

@@ -148,7 +148,7 @@ def _loads(pieces: Sequence[Genes], proportions: Matrix) -> float:
     return float(np.concatenate([squares[piece.types] for piece in pieces]).mean())
 
 
-def vertex_start(pieces: Sequence[Genes], trend: Trend, cell_types: int, types: int, rng: Generator) -> Matrix:
+def vertex_start(pieces: Sequence[Genes], cell_types: int, types: int, rng: Generator) -> Matrix:
     """Proportions (`types`, `cell_types`) from sample types drawn as vertices, likelier the further from those before.
 
     Genes weigh by the inverse of their level, so that none rules by being expressed more. Raises NotIdentifiedError
@@ -161,7 +161,8 @@ def vertex_start(pieces: Sequence[Genes], trend: Trend, cell_types: int, types: 
             "needs genes that are seen in every sample type, and as many sample types as cell types. Give proportions."
         )
     means = np.concatenate([piece.means for piece in complete])
-    scaled = means / np.sqrt(1.0 + trend.levels(means).mean(axis=1, keepdims=True) ** 2) / trend.reference
+    size = float(np.median(np.abs(means))) or 1.0
+    scaled = means / np.sqrt(size**2 + np.abs(means).mean(axis=1, keepdims=True) ** 2)
     chosen = [int(rng.integers(types))]
     while len(chosen) < cell_types:
         spanned = np.linalg.qr(scaled[:, chosen[1:]] - scaled[:, chosen[:1]])[0] if len(chosen) > 1 else None
