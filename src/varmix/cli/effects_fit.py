@@ -16,9 +16,9 @@ from varmix.cli.codes import ExitCode
 from varmix.cli.effects_findings import EffectFindings, find_effects
 from varmix.cli.effects_folder import write_effects
 from varmix.cli.effects_request import EffectColumns, EffectsMethod, EffectsOutput, EffectsRequest
-from varmix.cli.effects_table import LABEL, read_effects_table
 from varmix.cli.effects_text import effects_text
 from varmix.cli.folder import make_folder
+from varmix.cli.table import LABEL, read_columns
 from varmix.cli.terminal import reading
 from varmix.cli.text import wrapped
 from varmix.cli.vc import for_lines
@@ -31,7 +31,7 @@ from varmix.results.store import as_text
 def fit_effects(columns: EffectColumns, fitting: EffectsRequest, output: EffectsOutput) -> ExitCode:
     """Read, fit, tell and write. NOT_CONVERGED where the certificate is not met.
 
-    Raises what `read_effects_table` and `random_effect_mixture` raise, OptionError for options that exclude each other.
+    Raises what `read_columns` and `random_effect_mixture` raise, OptionError for options that exclude each other.
     """
     options = fitting.options()
     output.check_method(fitting.method)
@@ -43,7 +43,7 @@ def fit_effects(columns: EffectColumns, fitting: EffectsRequest, output: Effects
         read: Callable[..., Fit] = partial(_fit, str(columns.path), columns.group, columns)
         names = None
     else:
-        table = read_effects_table(
+        table = read_columns(
             columns.path,
             {"--y": columns.y, "--x": columns.x, "--se": columns.se, "--weights": columns.weights},
             {"--group": columns.group, "--id": columns.names},

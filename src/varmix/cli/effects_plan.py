@@ -7,8 +7,8 @@ from pathlib import Path
 import typer
 
 from varmix.api.plan_random_effect_mixture import plan_random_effect_mixture
-from varmix.cli.effects_table import read_effects_table
 from varmix.cli.effects_text import design_text
+from varmix.cli.table import read_columns
 from varmix.cli.text import INDENT, wrapped
 from varmix.errors import OptionError
 from varmix.typing import Vector
@@ -71,7 +71,7 @@ def _columns(table: Path | None, x: str | None, se_column: str | None, se: float
     if se_column is not None and se is not None:
         raise OptionError("--se and --se-column exclude each other: give one of them.")
     given = {"--x": x, "--se-column": se_column}
-    read = read_effects_table(table, given, {}).dropna()
+    read = read_columns(table, given, {}).dropna()
     if not len(read):
         raise OptionError(f"No row of {table} is complete in the columns asked for. Choose others.")
     values: dict[str, Vector] = {"x": read[x].to_numpy()}

@@ -1,4 +1,4 @@
-"""Tables of summary statistics: text or Parquet with a header, the columns that were asked for."""
+"""Tables with a header, text or Parquet: the columns that were asked for, or a matrix with named rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -24,11 +25,13 @@ COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open,
 PARQUET = (".parquet", ".pq")
 SHOWN_NAMES = 20
 """Columns of a file that an error lists."""
+SHOWN_CHARACTERS = 60
+"""Of a header that an error shows."""
 BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 """What a compressed file gives that is cut short or none."""
 
 
-def read_effects_table(path: Path, numbers: Mapping[str, str | None], labels: Mapping[str, str | None]) -> pd.DataFrame:
+def read_columns(path: Path, numbers: Mapping[str, str | None], labels: Mapping[str, str | None]) -> pd.DataFrame:
     """The columns named by options, rows in the order of the file: float64 for `numbers`, text for `labels`.
 
     Both map options to names, None where an option was not given. Tabs, commas or blanks separate, as the header line
@@ -37,11 +40,7 @@ def read_effects_table(path: Path, numbers: Mapping[str, str | None], labels: Ma
     is not there, or is there twice), DataError (a cell that is not a finite number: line, column, value),
     MissingExtraError (Parquet without pyarrow).
     """
-    if not path.is_file():
-        there = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, there, n=3)
-        hint = f"Similar files there: {', '.join(near)}." if near else "Check the path."
-        raise MissingFileError(f"{path} is not there. {hint}")
+    _check_path(path)
     wanted = {option: name for option, name in {**numbers, **labels}.items() if name is not None}
     as_numbers = [name for name in dict.fromkeys(numbers.values()) if name is not None]
     as_text = [name for name in dict.fromkeys(labels.values()) if name is not None]
@@ -51,10 +50,75 @@ def read_effects_table(path: Path, numbers: Mapping[str, str | None], labels: Ma
         with text_of(path):
             return _read_text(path, wanted, as_numbers, as_text)
     except (*BROKEN, pd.errors.ParserError) as error:
-        raise FileFormatError(f"{path} cannot be read as a table: {error}. Check that it is whole.") from error
+        raise _damaged(path, error) from error
+
+
+def read_named_rows(path: Path, texts: Sequence[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A matrix of numbers (float64; rows named by the first column, columns by the header) and its columns `texts`.
+
+    Separators and missing cells as in `read_columns`. A header that names all columns but the first, as R writes it, is
+    understood; so is the index of a data frame in Parquet. Raises what `read_columns` raises, FileFormatError for rows
+    without a name, no column of numbers, or two columns of one name.
+    """
+    _check_path(path)
+    if path.suffix.lower() in PARQUET:
+        table = _parquet_with_names(path)
+        names = [str(name) for name in table.columns]
+    else:
+        try:
+            with text_of(path):
+                comments, header, mark = _opening(path)
+                names = _names_of_all(path, comments, header, mark)
+        except BROKEN as error:
+            raise _damaged(path, error) from error
+    twice = [name for name in names[1:] if names.count(name) > 1]
+    if twice:
+        raise FileFormatError(f"{path} has two columns named '{twice[0]}'. Give every column its own name.")
+    _check_there({f"column {number}": name for number, name in enumerate(texts, start=1)}, names, path)
+    numbers = [name for name in names[1:] if name not in texts]
+    if not numbers:
+        raise FileFormatError(
+            f"{path} has no column of numbers: its header is '{' '.join(names)[:SHOWN_CHARACTERS]}'. The first column "
+            "names the rows; the others hold numbers."
+        )
+    labels = [names[0], *texts]
+    if path.suffix.lower() in PARQUET:
+        found = _checked_parquet(table.set_axis(names, axis=1), path, numbers, labels)
+    else:
+        try:
+            with text_of(path):
+                found = _read_cells(path, comments, names, mark, numbers, labels)
+        except (*BROKEN, pd.errors.ParserError) as error:
+            raise _damaged(path, error) from error
+    rows = found[LABEL + labels[0]]
+    if rows.isna().any():
+        at = int(rows.isna().to_numpy().argmax())
+        raise FileFormatError(f"{path}: row {at + 1} below the header has no name in its first column. Give it one.")
+    index = pd.Index(rows.astype(str).to_numpy(), dtype=object, name=labels[0] or None)
+    text = found[[LABEL + name for name in texts]].set_axis(list(texts), axis=1).set_axis(index, axis=0)
+    return found[numbers].set_axis(index, axis=0), text
+
+
+def _check_path(path: Path) -> None:
+    if not path.is_file():
+        there = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, there, n=3)
+        hint = f"Similar files there: {', '.join(near)}." if near else "Check the path."
+        raise MissingFileError(f"{path} is not there. {hint}")
+
+
+def _damaged(path: Path, error: BaseException) -> FileFormatError:
+    return FileFormatError(f"{path} cannot be read as a table: {error}. Check that it is whole.")
 
 
 def _read_text(path: Path, wanted: Mapping[str, str], numbers: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
+    comments, names, mark = _opening(path)
+    _check_there(wanted, names, path)
+    return _read_cells(path, comments, names, mark, numbers, labels)
+
+
+def _opening(path: Path) -> tuple[int, list[str], str | None]:
+    """Lines before the header, the names in it, and what separates them."""
     with _open(path) as handle:
         comments, first = _header_line(handle)
     if not first.strip():
@@ -64,7 +128,20 @@ def _read_text(path: Path, wanted: Mapping[str, str], numbers: Sequence[str], la
     mark = "\t" if "\t" in first else "," if "," in first else None
     names = _fields(first, mark)
     names[0] = names[0].removeprefix("#")
-    _check_there(wanted, names, path)
+    return comments, names, mark
+
+
+def _names_of_all(path: Path, comments: int, header: list[str], mark: str | None) -> list[str]:
+    """The header, with an empty name in front where the lines below have a column more."""
+    below = next(_body(path, comments), None)
+    if below is not None and len(_fields(below[1], mark)) == len(header) + 1:
+        return ["", *header]
+    return header
+
+
+def _read_cells(
+    path: Path, comments: int, names: list[str], mark: str | None, numbers: Sequence[str], labels: Sequence[str]
+) -> pd.DataFrame:
     if not _check_lines(path, comments, len(names), mark):
         raise FileFormatError(f"{path} has a header and no further line.")
 
@@ -101,6 +178,24 @@ LABEL = "label:"
 
 
 def _read_parquet(path: Path, wanted: Mapping[str, str], numbers: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
+    with _parquet(path) as parquet:
+        _check_there(wanted, list(parquet.read_schema(path).names), path)
+        table = parquet.read_table(path, columns=list(dict.fromkeys([*numbers, *labels]))).to_pandas()
+    return _checked_parquet(table, path, numbers, labels)
+
+
+def _parquet_with_names(path: Path) -> pd.DataFrame:
+    """All columns, the names of the rows first: the index of the data frame that was written, if it had names."""
+    with _parquet(path) as parquet:
+        table: pd.DataFrame = parquet.read_table(path).to_pandas()
+    if isinstance(table.index, pd.RangeIndex):
+        return table
+    return table.reset_index(names=str(table.index.name or ""))
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
+    """pyarrow's reader. Raises MissingExtraError, FileFormatError."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -109,10 +204,12 @@ def _read_parquet(path: Path, wanted: Mapping[str, str], numbers: Sequence[str],
             'Parquet files need pyarrow, which is not installed: pip install "varmix[dask]".'
         ) from error
     try:
-        _check_there(wanted, list(parquet.read_schema(path).names), path)
-        table = parquet.read_table(path, columns=list(dict.fromkeys([*numbers, *labels]))).to_pandas()
+        yield parquet
     except (pa.ArrowException, OSError) as error:
         raise FileFormatError(f"{path} cannot be read as Parquet: {error}. Check that it is whole.") from error
+
+
+def _checked_parquet(table: pd.DataFrame, path: Path, numbers: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     if not len(table):
         raise FileFormatError(f"{path} has no rows.")
     for name in numbers:
