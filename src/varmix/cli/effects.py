@@ -10,12 +10,23 @@ import typer
 
 from varmix.cli.choices import Acceleration
 from varmix.cli.effects_request import EffectColumns, EffectsMethod, EffectsOutput, EffectsRequest, IntervalKind
+from varmix.cli.options import (
+    FITTING,
+    TABLE,
+    UNCERTAINTY,
+    Bootstrap,
+    Debug,
+    Figures,
+    Json,
+    Level,
+    MaxIterations,
+    Out,
+    Polish,
+    Quiet,
+    Stream,
+    Workers,
+)
 from varmix.cli.terminal import session
-
-TABLE = "Table"
-FITTING = "Fitting"
-UNCERTAINTY = "Uncertainty"
-OUTPUT = "Output"
 
 
 def effects(
@@ -41,10 +52,7 @@ def effects(
         str | None,
         typer.Option("--id", metavar="COLUMN", help="Names of the rows, for classes.tsv.", rich_help_panel=TABLE),
     ] = None,
-    stream: Annotated[
-        bool,
-        typer.Option("--stream", help="Read the table in pieces without holding it.", rich_help_panel=TABLE),
-    ] = False,
+    stream: Stream = False,
     classes: Annotated[
         int | None, typer.Option(min=1, help="Classes of effects; 2 unless given.", rich_help_panel=FITTING)
     ] = None,
@@ -65,13 +73,8 @@ def effects(
     accelerate: Annotated[
         Acceleration | None, typer.Option(help="Extrapolate the steps of em, pxem, mm, glm.", rich_help_panel=FITTING)
     ] = None,
-    polish: Annotated[
-        bool | None,
-        typer.Option(
-            "--polish/--no-polish", help="Let Newton finish where a method would not arrive.", rich_help_panel=FITTING
-        ),
-    ] = None,
-    max_iterations: Annotated[int | None, typer.Option(min=1, help="Most steps.", rich_help_panel=FITTING)] = None,
+    polish: Polish = None,
+    max_iterations: MaxIterations = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
@@ -85,9 +88,7 @@ def effects(
         int | None, typer.Option(min=1, help="Starts; 10 unless given, all but three random.", rich_help_panel=FITTING)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random starts and draws.", rich_help_panel=FITTING)] = 1,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that share an evaluation.", rich_help_panel=FITTING)
-    ] = None,
+    workers: Workers = None,
     interval: Annotated[
         IntervalKind | None,
         typer.Option(
@@ -95,11 +96,8 @@ def effects(
             rich_help_panel=UNCERTAINTY,
         ),
     ] = None,
-    level: Annotated[float, typer.Option(help="Of the intervals.", rich_help_panel=UNCERTAINTY)] = 0.95,
-    bootstrap: Annotated[
-        int | None,
-        typer.Option(min=2, help="Refits for bootstrap intervals and errors; 200.", rich_help_panel=UNCERTAINTY),
-    ] = None,
+    level: Level = 0.95,
+    bootstrap: Bootstrap = None,
     max_classes: Annotated[
         int | None, typer.Option(min=2, help="Test 1, 2, ... up to so many classes.", rich_help_panel=UNCERTAINTY)
     ] = None,
@@ -111,19 +109,11 @@ def effects(
         bool,
         typer.Option("--plan", help="Show what more rows per effect would tell.", rich_help_panel=UNCERTAINTY),
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for tables, JSON and figures.", rich_help_panel=OUTPUT)
-    ] = None,
-    figures: Annotated[
-        bool, typer.Option("--figures/--no-figures", help="Draw figures into DIR.", rich_help_panel=OUTPUT)
-    ] = True,
-    json: Annotated[
-        bool, typer.Option("--json", help="JSON on stdout instead of the tables.", rich_help_panel=OUTPUT)
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.", rich_help_panel=OUTPUT)] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show where an error came from.", rich_help_panel=OUTPUT)
-    ] = False,
+    out: Out = None,
+    figures: Figures = True,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Fit a mixture of random effects to summary statistics: y = b x + e, b from classes of normal effects.
 
