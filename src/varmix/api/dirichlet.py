@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from varmix.api.named_rows import named_rows
 from varmix.errors import OptionError
 from varmix.formula.frame import try_frame
 from varmix.genotype.numbers import real_numbers
@@ -52,7 +54,7 @@ class Dirichlet:
 
         `strength` > 0 counts in cells: two of 10 and of 1000 differ as samples of so many cells do. Raises OptionError.
         """
-        if isinstance(strength, bool) or not (np.isscalar(strength) and np.isfinite(strength) and strength > 0.0):
+        if isinstance(strength, bool) or not isinstance(strength, Real) or not 0.0 < float(strength) < np.inf:
             raise OptionError(f"strength={strength!r} must be a positive number, for instance 50.")
         values = _numbers(proportions)
         if values.ndim != 2 or not ((values >= 0.0) & (values <= 1.0)).all():
@@ -68,27 +70,10 @@ class Dirichlet:
                 "not 1. Correct it."
             )
         if try_frame(proportions) is None:
-            return cls(1.0 + strength * values, cell_types=cell_types)
+            return cls(1.0 + float(strength) * values, cell_types=cell_types)
         table = named_rows(proportions)
-        alpha = pd.DataFrame(1.0 + strength * values, index=table.index, columns=table.columns)
+        alpha = pd.DataFrame(1.0 + float(strength) * values, index=table.index, columns=table.columns)
         return cls(alpha, cell_types=cell_types)
-
-
-def named_rows(data: Any) -> pd.DataFrame:
-    """A data frame of any kind as pandas; rows are named by its index or by its first column, if that is no number.
-
-    Cells are left as they are.
-    """
-    frame: Any = try_frame(data)
-    table: pd.DataFrame = data if isinstance(data, pd.DataFrame) else frame.to_pandas()
-    index = table.index
-    own = not isinstance(index, pd.RangeIndex) and (index.dtype.kind not in "iu" or index.name is not None)
-    if own or not table.shape[1] or pd.api.types.is_numeric_dtype(table.dtypes.iloc[0]):
-        return table
-    first = table.iloc[:, 0]
-    if not any(isinstance(item, str) for item in first):
-        return table
-    return table.iloc[:, 1:].set_axis(pd.Index(first, dtype=object), axis=0)
 
 
 def _numbers(values: Any) -> Any:

@@ -1,0 +1,167 @@
+"""The type of each sample: labels in order, by the samples' names, or from samples that are mixed alike."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from varmix.errors import AlignmentError, DataError, RepairWarning, ShapeError
+from varmix.formula.frame import try_frame
+from varmix.typing import Index, Matrix
+
+SHORT = 36
+"""Characters of a composition that still is a name."""
+
+
+def read_labels(sample_type: Any, samples: pd.Index[Any], genes: pd.Index[Any] | None) -> list[Hashable]:
+    """A label per sample, in the order of `samples` (n,).
+
+    By the samples' names where `sample_type` is a mapping or a pandas Series that has an index of its own; in order
+    otherwise. `genes` serves to tell a transposed table. Raises ShapeError, AlignmentError (samples without a label,
+    two samples or labels of one name), DataError (a label that is missing or cannot be one).
+    """
+    if try_frame(sample_type) is not None:
+        frame: Any = try_frame(sample_type)
+        if frame.shape[1] != 1:
+            raise ShapeError(
+                f"sample_type is a data frame of {frame.shape[1]} columns. Pass one of them, or a mapping by sample."
+            )
+        own = isinstance(sample_type, pd.DataFrame)
+        sample_type = sample_type.iloc[:, 0] if own else frame[frame.columns[0]].to_list()
+    if isinstance(sample_type, str | bytes):
+        raise ShapeError(f"sample_type={sample_type!r} is one label. Give one per sample ({len(samples):,}).")
+    if isinstance(sample_type, pd.Series) and not isinstance(sample_type.index, pd.RangeIndex):
+        labels = _by_name(list(sample_type.index), list(sample_type), samples, genes)
+    elif isinstance(sample_type, Mapping):
+        labels = _by_name(list(sample_type), list(sample_type.values()), samples, genes)
+    else:
+        labels = _in_order(sample_type, len(samples), None if genes is None else len(genes))
+    for name, label in zip(samples, labels, strict=True):
+        _refuse_no_label(label, name)
+    return labels
+
+
+def number_types(labels: Sequence[Hashable]) -> tuple[Index, tuple[str, ...]]:
+    """Types numbered from 0 in order of appearance (n,), and their names (D,). Raises DataError for two labels that
+    read the same."""
+    numbers: dict[Hashable, int] = {}
+    codes = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.intp)
+    names = tuple(str(label) for label in numbers)
+    refuse_twice(names, "sample types", DataError, "Write each type in one way: 1 and '1' are two.")
+    return codes, names
+
+
+def whole_numbers(labels: Sequence[Hashable]) -> list[int] | None:
+    """The labels as integers where all of them are, else None."""
+    found = []
+    for label in labels:
+        if isinstance(label, bool | np.bool_) or not isinstance(label, int | np.integer | float | np.floating):
+            return None
+        if float(label) != int(label):
+            return None
+        found.append(int(label))
+    return found
+
+
+def alike(rows: Matrix, samples: pd.Index[Any], cell_types: Sequence[str]) -> tuple[Index, tuple[str, ...], Index]:
+    """Samples of the same proportions are of one type: codes (n,), names (D,), the first sample of each type (D,).
+
+    Samples with an unknown proportion are types of their own.
+    """
+    keys: dict[Hashable, int] = {}
+    first: list[int] = []
+    codes = np.empty(len(rows), dtype=np.intp)
+    for at, row in enumerate(rows):
+        key: Hashable = at if np.isnan(row).any() else tuple(row)
+        if key not in keys:
+            keys[key] = len(keys)
+            first.append(at)
+        codes[at] = keys[key]
+    told = [_composition(rows[at], cell_types) for at in first]
+    names = [name if name and told.count(name) == 1 else str(samples[at]) for name, at in zip(told, first, strict=True)]
+    if len(set(names)) < len(names):
+        names = [str(samples[at]) for at in first]
+    return codes, tuple(names), np.array(first, dtype=np.intp)
+
+
+def refuse_twice(names: Sequence[Any], what: str, error: type[DataError], advice: str) -> None:
+    """Raise `error` for names that occur twice."""
+    twice = [name for name, count in pd.Series(list(names), dtype=object).value_counts().items() if count > 1]
+    if twice:
+        raise error(f"{len(twice):,} of the {what} are named twice (first: '{twice[0]}'). {advice}")
+
+
+def _composition(row: Matrix, cell_types: Sequence[str]) -> str | None:
+    parts = [(share, name) for share, name in zip(row, cell_types, strict=True) if share != 0.0]
+    if np.isnan(row).any():
+        return None
+    told = parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {share:.4g}" for share, name in parts)
+    return told if len(told) <= SHORT else None
+
+
+def _in_order(sample_type: Any, count: int, genes: int | None) -> list[Hashable]:
+    if getattr(sample_type, "ndim", 1) == 2 and 1 in sample_type.shape:
+        sample_type = sample_type.reshape(-1)
+    if getattr(sample_type, "ndim", 1) != 1:
+        raise ShapeError(f"sample_type has shape {sample_type.shape}. Give one label per sample ({count:,}).")
+    if isinstance(sample_type, np.ma.MaskedArray):
+        sample_type = [
+            None if hidden else item
+            for item, hidden in zip(sample_type.data, np.ma.getmaskarray(sample_type), strict=True)
+        ]
+    try:
+        labels = list(sample_type)
+    except TypeError as error:
+        raise ShapeError(
+            f"sample_type is a {type(sample_type).__name__}. Give one label per sample ({count:,}), in order or "
+            "by name."
+        ) from error
+    if len(labels) == count:
+        return [label.item() if isinstance(label, np.generic) else label for label in labels]
+    if genes is not None and len(labels) == genes:
+        raise ShapeError(
+            f"There are {len(labels):,} labels in sample_type, as many as S has rows: it looks transposed. S has one "
+            "row per gene and one column per sample: pass S.T."
+        )
+    raise ShapeError(f"There are {len(labels):,} labels in sample_type and {count:,} samples. Give one per sample.")
+
+
+def _by_name(
+    names: list[Any], labels: list[Any], samples: pd.Index[Any], genes: pd.Index[Any] | None
+) -> list[Hashable]:
+    advice = "Give every sample a name of its own, or labels in the order of the samples."
+    refuse_twice([str(name) for name in samples], "samples", AlignmentError, advice)
+    refuse_twice([str(name) for name in names], "entries of sample_type", AlignmentError, advice)
+    found = {str(name): label for name, label in zip(names, labels, strict=True)}
+    missing = [str(name) for name in samples if str(name) not in found]
+    if missing:
+        if genes is not None and all(str(name) in found for name in genes):
+            raise AlignmentError(
+                "sample_type names the rows of S, not its columns: S looks transposed. It has one row per gene and one "
+                "column per sample: pass S.T."
+            )
+        raise AlignmentError(
+            f"{len(missing):,} of {len(samples):,} samples have no entry in sample_type (first: '{missing[0]}'; it "
+            f"names '{names[0] if names else ''}', ...). Name them, or leave these samples out of S."
+        )
+    extra = len(found) - len(samples)
+    if extra:
+        warnings.warn(
+            f"{extra:,} entries of sample_type name no sample of S and are left out.", RepairWarning, stacklevel=2
+        )
+    return [found[str(name)] for name in samples]
+
+
+def _refuse_no_label(label: Any, sample: Any) -> None:
+    try:
+        hash(label)
+    except TypeError as error:
+        raise DataError(
+            f"The type of sample '{sample}' is a {type(label).__name__}, which cannot be a label. Give text or numbers."
+        ) from error
+    if label is None or label is pd.NA or label is pd.NaT or (isinstance(label, float) and np.isnan(label)):
+        raise DataError(f"Sample '{sample}' has no type. Label it, or leave it out of S.")
