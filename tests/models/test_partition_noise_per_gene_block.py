@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from varmix.errors import OptionError
-from varmix.models.partition import noise_per_gene_block
+from varmix.models.partition import block_climb
 from varmix.models.partition.genes import reduce_samples
 from varmix.models.partition.joint import log_densities
 from varmix.models.partition.noise_per_gene_block import fit_block_variances
@@ -49,14 +49,14 @@ def test_densities_are_dense_normals_at_variances_no_optimiser_improves():
             better = minimize(
                 lambda log, g=gene, j=j: -dense(g, j, np.exp(log)), np.log(variances), method="Nelder-Mead"
             )
-            # what linear convergence leaves where a step gains less than 1e-8
-            assert -better.fun <= found.log_densities[gene, j] + 1e-5
+            # what a variance at its floor of 1e-8 costs beside one of 0
+            assert -better.fun <= found.log_densities[gene, j] + 1e-6
 
 
 def test_every_step_raises_every_density(monkeypatch):
     previous = None
     for steps in (1, 2, 3, 5, 9):
-        monkeypatch.setattr(noise_per_gene_block, "STEPS", steps)
+        monkeypatch.setattr(block_climb, "STEPS", steps)
         values = fit_block_variances(PARAMS, PARTITIONS, PIECE).log_densities
         if previous is not None:
             assert (values >= previous - 1e-10).all()  # rounding of the density
