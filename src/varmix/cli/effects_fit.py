@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import typer
@@ -17,15 +14,13 @@ from varmix.cli.effects_findings import EffectFindings, find_effects
 from varmix.cli.effects_folder import write_effects
 from varmix.cli.effects_request import EffectColumns, EffectsMethod, EffectsOutput, EffectsRequest
 from varmix.cli.effects_text import effects_text
+from varmix.cli.fitting import ended, show_json, told_once
 from varmix.cli.folder import make_folder
 from varmix.cli.table import LABEL, read_columns
 from varmix.cli.terminal import reading
 from varmix.cli.text import wrapped
 from varmix.cli.vc import for_lines
-from varmix.cli.wording import for_terminal
-from varmix.errors import VarmixWarning
 from varmix.results import Fit
-from varmix.results.store import as_text
 
 
 def fit_effects(columns: EffectColumns, fitting: EffectsRequest, output: EffectsOutput) -> ExitCode:
@@ -57,10 +52,9 @@ def fit_effects(columns: EffectColumns, fitting: EffectsRequest, output: Effects
 
 
 def _fit(data: pd.DataFrame | str, group: str | None, columns: EffectColumns, **options: object) -> Fit:
-    """Fit the rows of a table or, in pieces, of a file. What the fit tells itself is not told as a warning, too."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", VarmixWarning)
-        fit = random_effect_mixture(
+    """Fit the rows of a table or, in pieces, of a file."""
+    return told_once(
+        lambda: random_effect_mixture(
             columns.y,
             columns.x,
             group,
@@ -69,10 +63,7 @@ def _fit(data: pd.DataFrame | str, group: str | None, columns: EffectColumns, **
             data=data,
             **options,  # type: ignore[arg-type]
         )
-    for item in caught:
-        if str(item.message) not in fit.facts.get("warnings", ()):
-            warnings.warn(item.message, stacklevel=2)
-    return fit
+    )
 
 
 def _report(findings: EffectFindings, output: EffectsOutput) -> ExitCode:
@@ -83,18 +74,9 @@ def _report(findings: EffectFindings, output: EffectsOutput) -> ExitCode:
     if told:
         typer.echo(text, nl=False)
     if output.json:
-        typer.echo(json.dumps({fit.facts["response"]: json.loads(as_text(fit))}, indent=1))
+        show_json(fit)
     if folder is not None:
         written = write_effects(findings, folder, text, figures=output.figures)
         if told:
             typer.echo(f"\n{wrapped(f'Written to {folder}: ' + ', '.join(written) + '.')}")
-    if fit.status.arrived:
-        return ExitCode.DONE
-    _tell_short(fit, folder)
-    return ExitCode.NOT_CONVERGED
-
-
-def _tell_short(fit: Fit, folder: Path | None) -> None:
-    results = f" What it reached is in {folder}." if folder else ""
-    advice = for_terminal(f"{fit.status.name}: {fit.facts['advice']}{results}")
-    typer.echo(f"error: the fit of '{fit.facts['response']}' ended without its certificate, {advice}", err=True)
+    return ended(fit, folder)
