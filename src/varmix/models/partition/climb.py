@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from varmix.iteration import (
     iterate_and_finish,
 )
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
+from varmix.linalg.threads import one_thread
 from varmix.models.cone import smallest_eigenvalue
 from varmix.models.partition.compressed import compressed
 from varmix.models.partition.em import EM
@@ -72,9 +74,10 @@ class Climb:
 
     def run_held(self, model: PartitionMixture, start: PartitionParams) -> Outcome[Any, Any]:
         """Climb from `start`, which says itself which of its coordinates are held."""
-        if (few := compressed(model, start)) is None:
-            return self._climb(model, start, model.pieces)
-        return few.outward(self._climb(model, few.inward(start), few.pieces), start)
+        with one_thread() if start.held_proportions.all() else nullcontext():  # products of a block of genes are small
+            if (few := compressed(model, start)) is None:
+                return self._climb(model, start, model.pieces)
+            return few.outward(self._climb(model, few.inward(start), few.pieces), start)
 
     def _climb(self, model: PartitionMixture, start: PartitionParams, pieces: Sequence[Genes]) -> Outcome[Any, Any]:
         newton, finish = self.scheme == "newton", scheme_of("newton", model)

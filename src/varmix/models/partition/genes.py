@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from varmix.typing import Index, Matrix, Vector
+from varmix.typing import Array, Index, Matrix, Vector
+
+CACHED = 1 << 17
+"""Numbers of the genes at a time: a megabyte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,29 +49,64 @@ def reduce_samples(values: Matrix, sample_type: Index, types: int) -> tuple[Gene
 
     Genes with one pattern of counts form one piece. Two passes, so that sums of squares keep their digits.
     """
-    indicator = np.zeros((values.shape[1], types))
-    indicator[np.arange(len(sample_type)), sample_type] = 1.0
-    seen = ~np.isnan(values)
-    complete = bool(seen.all())
-    counts = np.broadcast_to(indicator.sum(axis=0), (len(values), types)) if complete else seen @ indicator
-    filled = values if complete else np.where(seen, values, 0.0)
-    means = np.divide(filled @ indicator, counts, out=np.zeros((len(values), types)), where=counts > 0.0)
-    spread = filled - means[:, sample_type]
-    if not complete:
-        spread[~seen] = 0.0
-    within = (spread * spread) @ indicator
-    patterns, number = np.unique(counts, axis=0, return_inverse=True) if not complete else (counts[:1], None)
+    if not len(values):
+        return ()
+    order = np.argsort(sample_type, kind="stable")
+    per_type = np.bincount(sample_type, minlength=types)
+    there = np.flatnonzero(per_type)
+    runs = per_type[there]
+    starts = np.cumsum(runs) - runs
+    alone = bool((runs == 1).all())
+    means, within = np.zeros((2, len(values), len(there)))
+    counts: Array = np.empty((len(values), len(there)), dtype=np.min_scalar_type(int(runs.max(initial=0))))
+    at_once = max(1, CACHED // max(1, len(order)))
+    complete = True
+    for begin in range(0, len(values), at_once):
+        part = slice(begin, begin + at_once)
+        block = values[part].take(order, axis=1)
+        missing = np.isnan(block)
+        gaps = bool(missing.any())
+        complete = complete and not gaps
+        counts[part] = runs
+        if gaps:
+            counts[part] -= _summed(missing.astype(counts.dtype), starts)
+            block[missing] = 0.0
+        if alone:
+            means[part] = block
+            continue
+        means[part] = _summed(block, starts)
+        np.divide(means[part], counts[part], out=means[part], where=counts[part] > 0)
+        block -= np.repeat(means[part], runs, axis=1)
+        block[missing] = 0.0
+        within[part] = _summed(np.square(block, out=block), starts)
+    if complete:
+        every = np.arange(len(values))
+        return (Genes(means=means, within=within, counts=runs.astype(np.float64), types=there, positions=every),)
+    return _by_pattern(means, within, counts, there)
+
+
+def _by_pattern(means: Matrix, within: Matrix, counts: Array, types: Index) -> tuple[Genes, ...]:
+    """A piece for each row of counts (G, D') that there is."""
+    whole = counts.view(np.dtype((np.void, counts.itemsize * counts.shape[1]))).ravel()  # compared as bytes
+    _, first, number = np.unique(whole, return_index=True, return_inverse=True)
+    grouped = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
     pieces = []
-    for at, pattern in enumerate(patterns):
-        rows = np.arange(len(values)) if number is None else np.flatnonzero(number.ravel() == at)
-        there = np.flatnonzero(pattern > 0.0)
+    for pattern, rows in zip(counts[first], grouped, strict=True):
+        seen = np.flatnonzero(pattern > 0)
         pieces.append(
             Genes(
-                means=np.ascontiguousarray(means[np.ix_(rows, there)]),
-                within=np.ascontiguousarray(within[np.ix_(rows, there)]),
-                counts=pattern[there].copy(),
-                types=there,
+                means=np.ascontiguousarray(means[np.ix_(rows, seen)]),
+                within=np.ascontiguousarray(within[np.ix_(rows, seen)]),
+                counts=pattern[seen].astype(np.float64),
+                types=types[seen],
                 positions=rows,
             )
         )
     return tuple(pieces)
+
+
+def _summed(values: Array, starts: Index) -> Array:
+    """Sums of runs of columns that begin at `starts`, shape (G, D')."""
+    if not starts.size:
+        return np.zeros((len(values), 0))
+    return np.asarray(np.add.reduceat(values, starts, axis=1, dtype=values.dtype))
