@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import logsumexp
 
 from varmix.models.partition.genes import Genes
-from varmix.models.partition.heteroscedastic import BLOCK, Prepared, Spectrum, log_densities
+from varmix.models.partition.heteroscedastic import BLOCK, Prepared, Spectrum
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.joint import normalised
 from varmix.models.partition.partitions import Partitions
@@ -28,7 +28,7 @@ def noise_posterior(
     pieces: Sequence[Genes],
     *,
     scale: float = 1.0,
-    densities: LogDensities = log_densities,
+    densities: LogDensities | None = None,
 ) -> GenePosterior:
     """At a point in internal units (data divided by `scale`); the posterior is in the units of the data.
 
@@ -45,8 +45,13 @@ def noise_posterior(
     for piece in pieces:
         for part in piece.blocks(BLOCK) if len(piece.types) else ():
             at = part.positions
-            weight, total = normalised(densities(params, partitions, part), params.shares)
-            deviations, covariances[at], scales[at] = _moments(params, partitions, part, weight)
+            prepared = Prepared.at(params, partitions, part)
+            weighted, nodes = weighted_densities(params, prepared)
+            joint = logsumexp(weighted, axis=2)
+            own = joint.T if densities is None else densities(params, partitions, part)
+            weight, total = normalised(own, params.shares)
+            given = np.exp(weighted - joint[:, :, None])  # lambda given the samples and the partition, (J, G, L)
+            deviations, covariances[at], scales[at] = _moments(params, prepared, weight, given, nodes)
             probabilities[at], means[at] = weight, params.mean + deviations
             totals[at] = total - float(part.counts.sum()) * math.log(scale)
     return GenePosterior(
@@ -60,34 +65,35 @@ def noise_posterior(
 
 
 def _moments(
-    params: HeteroscedasticParams, partitions: Partitions, genes: Genes, weight: Matrix
+    params: HeteroscedasticParams, prepared: Prepared, weight: Matrix, given: Array, scale: Matrix
 ) -> tuple[Matrix, Array, Vector]:
-    """Mean (G, T) and covariance (G, T, T) of the types' deviations from mu_0 and the mean of lambda (G,).
+    """Mean (G, T) and covariance (G, T, T) of the types' deviations from mu_0 and the mean of lambda (G,), from the
+    partitions' probabilities (G, J) and those `given` them of the scales (G, L).
 
     Given blocks b and lambda, x is normal with mean `A (k t + C b)` and covariance `lambda k A`, A = (I + k H)^-1: the
     means do not depend on lambda, so that moments of C b over partitions and scales are all that is needed.
     """
-    prepared = Prepared.at(params, partitions, genes)
-    weighted, scale = weighted_densities(params, prepared)
-    nodes = softmax(weighted, axis=2)  # of lambda given the samples and the partition, (J, G, L)
-    factor = np.einsum("gj,jgl,gl->g", weight, nodes, scale)
-    if params.spread and 1.0 / params.spread + 0.5 * float(genes.counts.sum()) <= 1.0:
-        factor = np.full(len(genes), math.inf)
-    found = [_block_moments(*each, scale, params.between) for each in zip(prepared.spectra, nodes, strict=True)]
-    blocks = np.einsum("gj,jgt->gt", weight, np.stack([mean for mean, _ in found]))
-    spread = np.zeros((*blocks.shape, blocks.shape[1]))
-    for share, (mean, covariance) in zip(weight.T, found, strict=True):
+    factor = (np.einsum("gj,jgl->gl", weight, given) * scale).sum(axis=1)
+    if params.spread and 1.0 / params.spread + 0.5 * float(prepared.genes.counts.sum()) <= 1.0:
+        factor = np.full(len(scale), math.inf)
+    types = prepared.proportions.shape[1]
+    means, spread = np.empty((len(given), len(scale), types)), np.zeros((len(scale), types, types))
+    for j, (spectrum, nodes) in enumerate(zip(prepared.spectra, given, strict=True)):
+        means[j], within = _block_moments(spectrum, nodes, scale, params.between)
+        spread += weight[:, j, None, None] * within
+    blocks = np.einsum("gj,jgt->gt", weight, means)
+    for share, mean in zip(weight.T, means, strict=True):
         away = mean - blocks
-        spread += share[:, None, None] * (covariance + away[:, :, None] * away[:, None, :])
+        spread += share[:, None, None] * away[:, :, None] * away[:, None, :]
     scatter = prepared.scatter
     if not scatter.variance.any():
         return blocks, spread, factor
     A, k = scatter.shrinkage, scatter.variance
-    mean = np.einsum("gtu,gu->gt", A, k[:, None] * scatter.raw + blocks)
+    centre = np.einsum("gtu,gu->gt", A, k[:, None] * scatter.raw + blocks)
     own = k * np.where(np.isfinite(factor), factor, 0.0)
     covariance = own[:, None, None] * A + A @ spread @ A.transpose(0, 2, 1)
     covariance[np.isinf(factor) & (k > 0.0)] += _infinite(A.shape[1])
-    return mean, covariance, factor
+    return centre, covariance, factor
 
 
 def _block_moments(spectrum: Spectrum, nodes: Matrix, scale: Matrix, between: float) -> tuple[Matrix, Array]:
