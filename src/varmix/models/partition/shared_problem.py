@@ -22,10 +22,10 @@ from varmix.models.partition.starting import default_starts
 from varmix.typing import Mask, Square, Vector
 
 COORDINATES = (
-    Scalar(name="mean", power=LENGTH, words="mean of the means of blocks, mu_0"),
-    Scalar(name="blocks", power=VARIANCE, words="variance of the means of blocks, tau_0^2"),
-    Scalar(name="cell", power=VARIANCE, words="variance of a cell type between samples, tau^2"),
-    Scalar(name="measurement", power=VARIANCE, words="variance of measurement, omega^2"),
+    Scalar(name="mean", power=LENGTH, words="of block means"),
+    Scalar(name="blocks", power=VARIANCE, words="block means between genes"),
+    Scalar(name="cell", power=VARIANCE, words="a type's cells between samples"),
+    Scalar(name="measurement", power=VARIANCE, words="samples of a type"),
 )
 
 INSIDE = 1e-3
@@ -121,6 +121,7 @@ def holding(params: PartitionParams, coordinate: int, value: float) -> Partition
             left = 1.0 - value - float(vector[group[held[group] & (group != coordinate)]].sum())
             total = float(vector[others].sum())
             vector[others] = vector[others] * (left / total) if total > 0.0 else left / max(len(others), 1)
+            held[others] |= left <= 0.0  # nothing is left to share
     vector[coordinate], held[coordinate] = value, True
     count = len(params.shares)
     return replace(

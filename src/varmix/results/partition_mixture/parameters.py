@@ -35,7 +35,7 @@ class Parameters:
             row = self._row(at, level)
             values: dict[str, Any] = {"term": self.estimates.problem.scalars[at].name, "name": "variance"}
             values |= {"estimate": row.pop("estimate"), "sd": math.sqrt(self.estimates.values[at])}
-            rows.append(values | row)
+            rows.append(values | row | {"of": self.estimates.problem.scalars[at].words})
         return pd.DataFrame(rows)
 
     def coefficients(self, level: float) -> pd.DataFrame:
@@ -49,8 +49,10 @@ class Parameters:
     def shapes(self, level: float) -> pd.DataFrame:
         """Exponents of the noise and the spread of the genes' own scales."""
         scalars = self.estimates.problem.scalars
-        rows = [{"name": scalars[at].name, **self._row(at, level)} for at in self._scalars(PURE)]
-        return pd.DataFrame(rows, columns=["name", "estimate", "se", "lower", "upper", "interval", "on_boundary"])
+        rows = [
+            {"name": scalars[at].name, **self._row(at, level), "of": scalars[at].words} for at in self._scalars(PURE)
+        ]
+        return pd.DataFrame(rows, columns=["name", "estimate", "se", "lower", "upper", "interval", "on_boundary", "of"])
 
     def proportions(self, level: float) -> pd.DataFrame:
         """One row per sample type and cell type."""

@@ -217,9 +217,7 @@ class PartitionMixtureReport(Report):
         labels = self.labels
         samples = None if labels.samples is None else [str(name) for name in labels.samples]
         codes = None if labels.sample_type is None else labels.sample_type
-        return Memory(
-            remembered=self.remembered, sample_types=labels.sample_types, samples=samples, sample_type=codes
-        )
+        return Memory(remembered=self.remembered, sample_types=labels.sample_types, samples=samples, sample_type=codes)
 
     def prediction_state(self) -> Mapping[str, Any]:
         """As JSON values and arrays."""
