@@ -161,6 +161,21 @@ def test_score_and_information_are_exact_at_shares_and_proportions_of_zero():
     assert_allclose(information / np.outer(scale, scale), exact / np.outer(scale, scale), atol=1e-5)
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_products_of_shares_are_minus_the_second_derivatives(piece, spread):
+    start = noise_start([piece], PARTITIONS, PROPORTIONS, spread=spread)
+    shares = np.array([0.3, 0.25, 0.0, 0.25, 0.2])
+
+    def score(at: np.ndarray) -> np.ndarray:
+        return summarise(replace(start, shares=at), PARTITIONS, piece).score_shares
+
+    products, step = summarise(replace(start, shares=shares), PARTITIONS, piece).share_products, 1e-5
+    for k in (0, 1, 3, 4):
+        up, down = (score(shares + sign * step * np.eye(5)[k]) for sign in (1.0, -1.0))
+        assert_allclose(products[k], (down - up) / (2.0 * step), rtol=1e-6)  # truncation: the square of the step
+    assert products[2, 2] > 0.0
+
+
 def test_score_of_the_spread_at_zero_is_the_limit_of_those_above(piece):
     start = noise_start([piece], PARTITIONS, PROPORTIONS)
     near = [summarise(replace(start, spread=s), PARTITIONS, piece).score_spread for s in (1e-4, 2e-4)]

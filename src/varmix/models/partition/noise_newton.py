@@ -26,7 +26,7 @@ SLOWED = 0.3
 """Steps go on with one information while each leaves less than this share of the decrement."""
 
 CLOSER = 0.3
-"""Steps with an information from nearby go on to this share of the tolerance: what it takes for small may be larger."""
+"""Steps go on with one information to this share of the tolerance: a new one may find what is left to be more."""
 
 NEARER = 0.9
 """Share of the decrement that must be left at most by steps that gain nothing but rounding, or they are the last."""
@@ -73,9 +73,13 @@ class Curvature:
     @property
     def evaluations(self) -> int:
         """About as many summaries of the data as it took: two per coordinate that is no share."""
+        return 2 + 2 * int((~self.of_shares).sum())
+
+    @property
+    def of_shares(self) -> Mask:
+        """Which moving coordinates of the frame are shares of partitions."""
         first = len(SCALARS)
-        shares = (self.frame.moving >= first) & (self.frame.moving < first + self.shares)
-        return 2 + 2 * int((~shares).sum())
+        return np.asarray((self.frame.moving >= first) & (self.frame.moving < first + self.shares))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,7 +104,7 @@ class NoiseNewton:
         gradient, frame, vector = self._gradient(params, stats), self._frame(params), params.vector()
         if not np.isfinite(gradient).all():
             return params
-        information = self.curvature.information
+        information = self._information(stats)
         move = frame.target(vector, gradient, information, np.zeros_like(information)) - vector
         meets = move > 0.0
         room = np.full(len(vector), np.inf)
@@ -112,7 +116,16 @@ class NoiseNewton:
         """Distance from the optimum by the information at hand."""
         boundary = tuple(int(k) for k in np.flatnonzero(params.at_edge))
         gradient = self._gradient(params, stats)
-        return self._frame(params).certificate(gradient, self.curvature.information, boundary, saddle=FLAT)
+        return self._frame(params).certificate(gradient, self._information(stats), boundary, saddle=FLAT)
+
+    def _information(self, stats: HeteroscedasticStats) -> Square:
+        """The curvature's, with the block of the shares exact at the point."""
+        information, frame = self.curvature.information.copy(), self.curvature.frame
+        shares = np.flatnonzero(self.curvature.of_shares)
+        first = len(SCALARS)
+        own = frame.directions[first : first + self.curvature.shares, shares]
+        information[np.ix_(shares, shares)] = own.T @ stats.share_products @ own
+        return information
 
     def _frame(self, params: NoisePoint) -> Reduced:
         return replace(self.curvature.frame, values=params.vector()[self.curvature.frame.moving])
@@ -130,7 +143,8 @@ class Round:
 
     def __call__(self, progress: Progress) -> Status | None:
         """The verdict on the newest step."""
-        verdict = Stopping(tolerance=self.tolerance, max_iterations=self.max_iterations)(progress)
+        tolerance = self.tolerance if len(progress.steps) == 1 else CLOSER * self.tolerance
+        verdict = Stopping(tolerance=tolerance, max_iterations=self.max_iterations)(progress)
         if verdict or len(progress.steps) == 1:
             return verdict
         before, now = (step.certificate.newton_decrement for step in progress.steps[-2:])
@@ -155,7 +169,7 @@ def polish(
     evaluations, worth = 0, True
     if nearby is not None:
         scheme = NoiseNewton(posterior=posterior, curvature=nearby)
-        limit = Round(tolerance=CLOSER * tolerance, max_iterations=max_iterations)
+        limit = Round(tolerance=tolerance, max_iterations=max_iterations)
         begun = iterate(scheme, point, pieces, stopping=limit, accelerator=Backtracking())
         steps, evaluations, point = begun.progress.steps, begun.progress.last.evaluations, begun.params
     while True:
