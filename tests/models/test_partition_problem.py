@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from varmix.errors import NotAvailableError, OptionError
+from varmix.errors import OptionError
 from varmix.models.partition import joint
 from varmix.models.partition.climb import Climb
 from varmix.models.partition.genes import reduce_samples
@@ -161,8 +161,17 @@ def test_noise_of_cells_is_the_same_problem_in_either_family(problem, outcome):
     ]
     # 200 groups of two genes in place of 400 genes: sqrt(2 / 200) each
     np.testing.assert_allclose(sandwiches[0][rows], sandwiches[1][mine], rtol=0.3)
-    with pytest.raises(NotAvailableError, match="bootstrap"):
-        other.restricted(found.params, 0, 1.0)
+
+
+@pytest.mark.parametrize(("mine", "theirs", "value"), [(4, 12, 0.3), (6, 14, 0.0), (2, 3, 0.02), (0, 0, 4.9)])
+def test_a_restricted_maximum_is_the_same_in_either_family(problem, outcome, mine, theirs, value):
+    if mine < 3:  # units of the fit
+        value /= factors(problem)[mine]
+    other = NoiseProblem(base=problem.base, terms=frozenset({"cell"}))
+    expected = problem.restricted(outcome.params, mine, value).objective
+    found = other.restricted(fitted(other).params, theirs, value)
+    assert found.objective == pytest.approx(expected, abs=1e-6)  # certificates of 1e-4 and 1e-5: half their squares
+    assert found.params.vector()[theirs] == value
 
 
 def test_a_remembered_point_says_the_same_of_its_genes(problem, outcome):

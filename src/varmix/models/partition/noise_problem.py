@@ -16,13 +16,14 @@ from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.noise_coordinates import with_known
 from varmix.models.partition.noise_curvature import NoisePosterior, likelihood_score
 from varmix.models.partition.noise_fit import fit_noise
-from varmix.models.partition.noise_newton import FLAT, Curvature
+from varmix.models.partition.noise_newton import FLAT, Curvature, polish
 from varmix.models.partition.noise_point import SCALARS as NAMES
 from varmix.models.partition.noise_point import NoisePoint
 from varmix.models.partition.noise_starts import free_names, noise_start, vertex_start
-from varmix.models.partition.problem import LENGTH, PURE, VARIANCE, Scalar, refuse_restricted
+from varmix.models.partition.problem import LENGTH, PURE, VARIANCE, Scalar
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
+from varmix.models.partition.restriction import held_at
 from varmix.typing import Mask, Matrix, Square, Vector
 
 COORDINATES = tuple(
@@ -52,6 +53,9 @@ INSIDE = 1e-3
 
 GROUPS = 200
 """Groups of genes for the products of scores: their sum is known to a tenth then."""
+
+RESTRICTED, NEAR = 60, 1e-4
+"""Steps to a maximum with a coordinate held, and its distance in standard errors: right to 1e-8 then."""
 
 DECADES = 0.5
 """Random starts have noise within so many decades of its moments."""
@@ -157,9 +161,12 @@ class NoiseProblem:
         least[0] = -np.inf
         return params.moved_to(np.where(held, vector, np.maximum(vector, least))).params
 
-    def restricted(self, params: Any, coordinate: int, value: float) -> Outcome[Any, Any]:
-        """Raises NotAvailableError."""
-        raise refuse_restricted("noise that differs between genes")
+    def restricted(self, params: NoisePoint, coordinate: int, value: float) -> Outcome[Any, Any]:
+        """Newton from `params` with one coordinate held."""
+        vector, fixed = held_at(params.vector(), params.fixed, params.simplexes, coordinate, value)
+        start = replace(params, fixed=fixed).placed(vector)
+        pieces = self.base.pieces
+        return polish(self._posterior, start, pieces, max_iterations=RESTRICTED, tolerance=NEAR)[0]
 
     def _products(self, point: NoisePoint, frame: Reduced) -> Square:
         """Products of scores of some `GROUPS` groups of genes, which are independent of one another."""

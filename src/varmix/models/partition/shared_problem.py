@@ -17,6 +17,7 @@ from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
+from varmix.models.partition.restriction import held_at
 from varmix.models.partition.scheme import PartitionScheme
 from varmix.models.partition.starting import default_starts
 from varmix.typing import Mask, Square, Vector
@@ -114,15 +115,7 @@ class SharedProblem:
 
 def holding(params: PartitionParams, coordinate: int, value: float) -> PartitionParams:
     """The point with `coordinate` held at `value`, the rest of its simplex rescaled to the rest of 1."""
-    vector, held = params.vector(), params.held.copy()
-    for group in params.simplexes:
-        if coordinate in group:
-            others = group[(group != coordinate) & ~held[group]]
-            left = 1.0 - value - float(vector[group[held[group] & (group != coordinate)]].sum())
-            total = float(vector[others].sum())
-            vector[others] = vector[others] * (left / total) if total > 0.0 else left / max(len(others), 1)
-            held[others] |= left <= 0.0  # nothing is left to share
-    vector[coordinate], held[coordinate] = value, True
+    vector, held = held_at(params.vector(), params.held, params.simplexes, coordinate, value)
     count = len(params.shares)
     return replace(
         params,
