@@ -74,11 +74,16 @@ class Spectrum:
     def gain(self, between: float, scale: Matrix) -> Matrix:
         """What the blocks add to the log density without them, at scales lambda (G, L): shape (G, L)."""
         shrunk = between / scale
-        out = np.zeros_like(scale)
+        out, determinant = np.zeros_like(scale), np.ones_like(scale)
         for b in range(self.values.shape[1]):
-            factor = 1.0 + shrunk * self.values[:, b, None]
-            out += (self.slope[:, b, None] ** 2) * shrunk / (scale * factor) - np.log(factor)
-        return 0.5 * out
+            factor = shrunk * self.values[:, b, None]
+            factor += 1.0
+            determinant *= factor
+            out += np.divide(self.slope[:, b, None] ** 2, factor, out=factor)
+        out *= shrunk / scale
+        out -= np.log(determinant, out=determinant)
+        out *= 0.5
+        return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -22,7 +22,10 @@ DEPTH = 32.0
 """Where the log integrand is this far below its peak, what is cut off is below rounding."""
 
 PASSES = 4
-"""Times that the range is narrowed to what is above `DEPTH`."""
+"""Times at most that the range is narrowed to what is above `DEPTH`."""
+
+NARROWED = 0.8
+"""Ranges that all keep this part are narrow enough: nodes are then spaced about as if they were exact."""
 
 
 def log_prior(eta: Matrix, spread: float) -> Matrix:
@@ -55,8 +58,10 @@ def scale_nodes(log_integrand: Callable[[Matrix], Matrix], squares: Vector, shap
         above = values > values.max(axis=1, keepdims=True) - DEPTH
         first = np.maximum(np.argmax(above, axis=1) - 1, 0)
         last = np.minimum(NODES - np.argmax(above[:, ::-1], axis=1), NODES - 1)
-        rows = np.arange(len(eta))
+        rows, before = np.arange(len(eta)), upper - lower
         lower, upper = eta[rows, first], eta[rows, last]
+        if (upper - lower > NARROWED * before).all():
+            break
     return np.asarray(lower[:, None] + (upper - lower)[:, None] * unit)
 
 

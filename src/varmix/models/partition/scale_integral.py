@@ -85,7 +85,13 @@ def weighted_densities(params: HeteroscedasticParams, prepared: AtScales) -> tup
     log_shares = _log_shares(params)
 
     def log_integrand(eta: Matrix) -> Matrix:
-        mixed = logsumexp(prepared.log_densities(params.between, np.exp(eta)) + log_shares, axis=0)
+        densities = prepared.log_densities(params.between, np.exp(eta))
+        densities += log_shares
+        top = np.maximum(densities.max(axis=0), np.finfo(np.float64).min)  # -inf less -inf is no number
+        densities -= top
+        np.exp(densities, out=densities)
+        with np.errstate(divide="ignore"):
+            mixed = np.log(densities.sum(axis=0)) + top
         return np.asarray(mixed + log_prior(eta, params.spread))
 
     shape = 1.0 / params.spread + 0.5 * float(prepared.genes.counts.sum())
