@@ -1,4 +1,4 @@
-"""Tables with a header, text or Parquet: the columns that were asked for, or a matrix with named rows."""
+"""Tables with a header, text or Parquet: their names, and the columns that were asked for."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open,
 PARQUET = (".parquet", ".pq")
 SHOWN_NAMES = 20
 """Columns of a file that an error lists."""
-SHOWN_CHARACTERS = 60
-"""Of a header that an error shows."""
 BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 """What a compressed file gives that is cut short or none."""
 
@@ -53,50 +51,17 @@ def read_columns(path: Path, numbers: Mapping[str, str | None], labels: Mapping[
         raise _damaged(path, error) from error
 
 
-def read_named_rows(path: Path, texts: Sequence[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A matrix of numbers (float64; rows named by the first column, columns by the header) and its columns `texts`.
-
-    Separators and missing cells as in `read_columns`. A header that names all columns but the first, as R writes it, is
-    understood; so is the index of a data frame in Parquet. Raises what `read_columns` raises, FileFormatError for rows
-    without a name, no column of numbers, or two columns of one name.
-    """
+def column_names(path: Path) -> list[str]:
+    """Names of the columns. Raises MissingFileError, FileFormatError, MissingExtraError."""
     _check_path(path)
     if path.suffix.lower() in PARQUET:
-        table = _parquet_with_names(path)
-        names = [str(name) for name in table.columns]
-    else:
-        try:
-            with text_of(path):
-                comments, header, mark = _opening(path)
-                names = _names_of_all(path, comments, header, mark)
-        except BROKEN as error:
-            raise _damaged(path, error) from error
-    twice = [name for name in names[1:] if names.count(name) > 1]
-    if twice:
-        raise FileFormatError(f"{path} has two columns named '{twice[0]}'. Give every column its own name.")
-    _check_there({f"column {number}": name for number, name in enumerate(texts, start=1)}, names, path)
-    numbers = [name for name in names[1:] if name not in texts]
-    if not numbers:
-        raise FileFormatError(
-            f"{path} has no column of numbers: its header is '{' '.join(names)[:SHOWN_CHARACTERS]}'. The first column "
-            "names the rows; the others hold numbers."
-        )
-    labels = [names[0], *texts]
-    if path.suffix.lower() in PARQUET:
-        found = _checked_parquet(table.set_axis(names, axis=1), path, numbers, labels)
-    else:
-        try:
-            with text_of(path):
-                found = _read_cells(path, comments, names, mark, numbers, labels)
-        except (*BROKEN, pd.errors.ParserError) as error:
-            raise _damaged(path, error) from error
-    rows = found[LABEL + labels[0]]
-    if rows.isna().any():
-        at = int(rows.isna().to_numpy().argmax())
-        raise FileFormatError(f"{path}: row {at + 1} below the header has no name in its first column. Give it one.")
-    index = pd.Index(rows.astype(str).to_numpy(), dtype=object, name=labels[0] or None)
-    text = found[[LABEL + name for name in texts]].set_axis(list(texts), axis=1).set_axis(index, axis=0)
-    return found[numbers].set_axis(index, axis=0), text
+        with _parquet(path) as parquet:
+            return list(parquet.read_schema(path).names)
+    try:
+        with text_of(path):
+            return _opening(path)[1]
+    except BROKEN as error:
+        raise _damaged(path, error) from error
 
 
 def _check_path(path: Path) -> None:
@@ -129,14 +94,6 @@ def _opening(path: Path) -> tuple[int, list[str], str | None]:
     names = _fields(first, mark)
     names[0] = names[0].removeprefix("#")
     return comments, names, mark
-
-
-def _names_of_all(path: Path, comments: int, header: list[str], mark: str | None) -> list[str]:
-    """The header, with an empty name in front where the lines below have a column more."""
-    below = next(_body(path, comments), None)
-    if below is not None and len(_fields(below[1], mark)) == len(header) + 1:
-        return ["", *header]
-    return header
 
 
 def _read_cells(
@@ -181,16 +138,14 @@ def _read_parquet(path: Path, wanted: Mapping[str, str], numbers: Sequence[str],
     with _parquet(path) as parquet:
         _check_there(wanted, list(parquet.read_schema(path).names), path)
         table = parquet.read_table(path, columns=list(dict.fromkeys([*numbers, *labels]))).to_pandas()
-    return _checked_parquet(table, path, numbers, labels)
-
-
-def _parquet_with_names(path: Path) -> pd.DataFrame:
-    """All columns, the names of the rows first: the index of the data frame that was written, if it had names."""
-    with _parquet(path) as parquet:
-        table: pd.DataFrame = parquet.read_table(path).to_pandas()
-    if isinstance(table.index, pd.RangeIndex):
-        return table
-    return table.reset_index(names=str(table.index.name or ""))
+    if not len(table):
+        raise FileFormatError(f"{path} has no rows.")
+    for name in numbers:
+        if table[name].dtype.kind not in "fiu":
+            kind = table[name].dtype
+            raise DataError(f"{path}, column '{name}' holds {kind}, not numbers. Choose another column.")
+    text = table[list(labels)].astype(object).add_prefix(LABEL)
+    return pd.concat([table[list(numbers)].astype(np.float64), text], axis=1)
 
 
 @contextmanager
@@ -207,17 +162,6 @@ def _parquet(path: Path) -> Iterator[Any]:
         yield parquet
     except (pa.ArrowException, OSError) as error:
         raise FileFormatError(f"{path} cannot be read as Parquet: {error}. Check that it is whole.") from error
-
-
-def _checked_parquet(table: pd.DataFrame, path: Path, numbers: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
-    if not len(table):
-        raise FileFormatError(f"{path} has no rows.")
-    for name in numbers:
-        if table[name].dtype.kind not in "fiu":
-            kind = table[name].dtype
-            raise DataError(f"{path}, column '{name}' holds {kind}, not numbers. Choose another column.")
-    text = table[list(labels)].astype(object).add_prefix(LABEL)
-    return pd.concat([table[list(numbers)].astype(np.float64), text], axis=1)
 
 
 def _open(path: Path) -> IO[str]:
