@@ -99,7 +99,7 @@ def read_table_of_proportions(path: str | PathLike[str]) -> pd.DataFrame:
 
 def _numeric_table(path: str | PathLike[str], row: str) -> pd.DataFrame:
     chunks = list(file_chunks(path)())
-    if not chunks:
+    if not any(len(chunk) for chunk in chunks):
         raise FileFormatError(f"{path} has a header and no further line.")
     table = pd.concat(chunks)
     for name, kind in table.dtypes.items():

@@ -127,7 +127,7 @@ def reduce_chunk(
     return ReducedChunk(facts=facts, genes=table.genes, numbered=table.numbered, kept=kept, pieces=pieces)
 
 
-def runner_for(pieces: Sequence[Genes], workers: int | None, *, default: int = 1) -> Runner:
+def runner_for(pieces: Sequence[Any], workers: int | None, *, default: int = 1) -> Runner:
     """Threads where several are asked for and there are pieces for them. Raises OptionError for `workers` below 1."""
     if workers is not None and (isinstance(workers, bool) or int(workers) != workers or workers < 1):
         raise OptionError(f"workers={workers!r} must be a whole number of at least 1.")

@@ -19,6 +19,7 @@ from varmix.api.expression_facts import (
     usable_genes,
 )
 from varmix.api.expression_stream import (
+    PIECE_GENES,
     cluster_runner,
     is_expression_stream,
     open_expression,
@@ -30,7 +31,7 @@ from varmix.api.partition_choice import choose_partitions, confused
 from varmix.api.proportions_table import ProportionsTable, read_proportions
 from varmix.api.sample_types import read_labels
 from varmix.errors import VarmixWarning
-from varmix.iteration import Runner
+from varmix.iteration import Runner, Serial
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.partitions import Partitions
@@ -96,7 +97,7 @@ class ExpressionTable:
                 likelihood=likelihood,
                 concentration=self.concentration,
             )
-        return PartitionMixture.of(
+        model = PartitionMixture.of(
             self.values,
             self.sample_type,
             self.partitions,
@@ -105,6 +106,9 @@ class ExpressionTable:
             likelihood=likelihood,
             concentration=self.concentration,
         )
+        if isinstance(self.runner, Serial):
+            return model
+        return replace(model, pieces=tuple(block for piece in model.pieces for block in piece.blocks(PIECE_GENES)))
 
     def sample(self) -> pd.DataFrame:
         """What was used and lost: columns `what`, `cause`, `count`."""
@@ -172,7 +176,7 @@ def read_expression(
         facts=facts,
         lost={},
         notes=(told,),
-        runner=runner_for((), workers),
+        runner=runner_for(range(0, len(values), PIECE_GENES), workers),
     )
     return _checked(table, types)
 
@@ -278,7 +282,7 @@ def _told_confused(groups: list[tuple[str, ...]]) -> str:
     count = sum(len(group) for group in groups)
     more = ", ..." if len(groups) > SHOWN or count > 2 * len(groups) else ""
     return (
-        f"These proportions cannot tell {count:,} partitions apart, in {len(groups):,} groups ({told}{more}): what is "
-        "said of them within a group is their prior share. Add sample types of other proportions, or give a list of "
-        "partitions with one of each group."
+        f"These proportions cannot tell {count:,} of the partitions from another ({told}{more}): what is said of such "
+        "a pair is how its prior shares compare. Add sample types of other proportions, or give a list of "
+        "partitions with one of each such group."
     )

@@ -89,9 +89,7 @@ def _numbers(table: pd.DataFrame) -> Matrix:
         raise ShapeError(
             f"The table of proportions has shape {table.shape}: it holds no number. Check how it was read."
         )
-    if any(pd.api.types.is_object_dtype(kind) for kind in table.dtypes):
-        table = table.where(table.notna(), np.nan)
-    values = table.to_numpy(dtype=object, na_value=np.nan)
+    values = table.astype(object).where(table.notna(), np.nan).to_numpy()
     return np.asarray(real_numbers(values, "The table of proportions"), dtype=np.float64)
 
 
