@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from varmix.models.partition import joint, quadratic
+from varmix.models.partition import joint, projected, quadratic
 from varmix.models.partition.genes import reduce_samples
 from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.partitions import all_partitions
@@ -64,6 +64,29 @@ def test_every_statistic_equals_that_of_the_loop(params):
         told = joint.summarise_by_partition(params, PARTITIONS, piece)
         found = quadratic.summarise(params, PARTITIONS, piece)
         agree(found, told, [field.name for field in fields(told)])
+
+
+@pytest.mark.parametrize("noise", [(0.5, 0.3), (0.0, 0.3), (0.5, 0.0)], ids=["both", "measurement", "cell"])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_projections_on_cell_types_say_the_same_of_more_sample_types(noise, missing):
+    """Fifteen types, two samples of some; samples that are missing leave some types out."""
+    rng, sample_type = np.random.default_rng(5), np.r_[np.arange(15), np.arange(7)]
+    proportions = rng.dirichlet(np.ones(4), 15)
+    fixed = np.r_[np.zeros(SCALARS + len(PARTITIONS), dtype=bool), np.ones(proportions.size, dtype=bool)]
+    params = replace(no_share(), proportions=proportions, fixed=fixed, cell=noise[0], measurement=noise[1])
+    drawn = rng.normal(1.5, 1.5, (30, len(sample_type))) + rng.normal(size=(30, 1))
+    drawn[rng.random(drawn.shape) < missing] = np.nan
+    for piece in reduce_samples(drawn, sample_type, 15):
+        assert projected.serves(params, piece)
+        told = joint.summarise_by_partition(params, PARTITIONS, piece)
+        found = projected.summarise(params, PARTITIONS, piece)
+        agree(found, told, [field.name for field in fields(told)])
+
+
+def test_projections_do_not_serve_where_rows_do_not_sum_to_one():
+    (piece,) = reduce_samples(values(missing=0.0), SAMPLE_TYPE, 6)
+    assert projected.serves(point(), piece)
+    assert not projected.serves(point(proportions=1.001 * point().proportions), piece)
 
 
 def test_with_little_noise_the_loop_serves():

@@ -14,7 +14,7 @@ from functools import reduce
 import numpy as np
 from scipy.special import logsumexp
 
-from varmix.models.partition import quadratic
+from varmix.models.partition import projected, quadratic
 from varmix.models.partition.curvature import curvature, joint_scores
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.params import PartitionParams
@@ -63,6 +63,8 @@ def summarise(params: PartitionParams, partitions: Partitions, genes: Genes) -> 
     """Statistics of one piece, in the space that suits what is known and how many sample types there are."""
     if quadratic.serves(params, genes):
         return quadratic.summarise(params, partitions, genes)
+    if projected.serves(params, genes):
+        return projected.summarise(params, partitions, genes)
     return summarise_by_partition(params, partitions, genes)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,8 @@ from varmix.typing import Array, Index, Matrix, Square, Vector
 
 LOG_2PI = math.log(2.0 * math.pi)
 
-MOST_SAMPLE_TYPES = 24
-"""Sample types up to which 300 products of a gene cost less than the loop over partitions in cell types."""
+MOST_SAMPLE_TYPES = 16
+"""Sample types up to which 136 products of a gene cost less than projections on cell types."""
 
 LARGEST_SIGNAL = 1e6
 """Largest `a tr H`, variance of means over that of errors, with products: residuals that cancel lose this many eps."""
@@ -57,14 +56,15 @@ class Forms:
     """Derivatives of d by those, shape (D, m)."""
 
     @classmethod
-    def at(cls, params: PartitionParams, partitions: Partitions, genes: Genes) -> Forms:
-        """Raises numpy's LinAlgError where noise is rounding beside a."""
+    def at(cls, params: PartitionParams, partitions: Partitions, genes: Genes, root: Matrix) -> Forms:
+        """With `root` for `E^-1/2 P`: itself, or its triangle R. Raises numpy's LinAlgError where noise is rounding
+        beside a."""
         P, noise, a = params.proportions[genes.types], params.noise()[genes.types], params.between
-        error, size = noise / genes.counts, P.shape[1]
+        size = P.shape[1]
         indicators = np.zeros((len(partitions), size, size))
         for j, indicator in enumerate(partitions.indicators):
             indicators[j, :, : indicator.shape[1]] = indicator
-        design = (P / np.sqrt(error)[:, None]) @ indicators
+        design = root @ indicators
         turned = design.transpose(0, 2, 1)
         matrix = np.eye(size) + a * turned @ design
         lower = np.linalg.cholesky(matrix)
@@ -76,12 +76,12 @@ class Forms:
             params=params,
             genes=genes,
             noise=noise,
-            error=error,
+            error=noise / genes.counts,
             indicators=indicators,
             inverse=inverse,
             half_log_determinants=np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1),
             applied=applied,
-            left=np.eye(len(P)) - 0.5 * a * (product + product.transpose(0, 2, 1)),
+            left=np.eye(len(root)) - 0.5 * a * (product + product.transpose(0, 2, 1)),
             between=applied @ applied.transpose(0, 2, 1),
             turned=turned @ applied,
             kinds=kinds,
@@ -117,29 +117,34 @@ class Forms:
         (J, D) and `sum_g R b b'` (J, D, D), without those of sums of squares within types."""
         weights = self.relative
         result = np.empty((2 + len(weights), 2 + len(weights)))
-        told = self.told_of_mean()
+        mean = self.told_of_mean()
         pulled = np.matmul(self.left, first[:, :, None])[:, :, 0]
         gap = self.left @ square
-        result[0, 0] = -float(counts @ (told @ self.ones))
+        result[0, 0] = -float(counts @ (mean @ self.ones))
         result[0, 1] = -float(((self.ones @ self.between) * first).sum())
         inner = self.applied.transpose(0, 2, 1) @ square @ self.applied
         result[1, 1] = 0.5 * float(counts @ (self.turned**2).sum(axis=(1, 2))) - float((inner * self.turned).sum())
         for w, one in enumerate(weights):
-            result[0, 2 + w] = -float((told * one * pulled).sum())
+            result[0, 2 + w] = -float((mean * one * pulled).sum())
             trace = np.diagonal(self.between, axis1=1, axis2=2) @ one
-            result[1, 2 + w] = 0.5 * float(counts @ trace) - _trace(self.between * one, gap)
+            result[1, 2 + w] = 0.5 * float(counts @ trace) - trace_of(self.between * one, gap)
             moved = (self.left * one) @ self.left
             for v in range(w, len(weights)):
                 trace = np.einsum("i,jik,k->j", one, self.left**2, weights[v])
-                result[2 + w, 2 + v] = 0.5 * float(counts @ trace) - _trace(moved * weights[v], gap)
+                result[2 + w, 2 + v] = 0.5 * float(counts @ trace) - trace_of(moved * weights[v], gap)
         lower = np.tril_indices(len(result), -1)
         result[lower] = result.T[lower]
         return result
 
 
 def serves(params: PartitionParams, genes: Genes) -> bool:
-    """Whether products of residuals are cheaper than the loop over partitions, and as exact."""
-    if not params.held_proportions.all() or len(genes.types) > MOST_SAMPLE_TYPES:
+    """Whether products of residuals are cheaper than other ways, and as exact."""
+    return len(genes.types) <= MOST_SAMPLE_TYPES and exact(params, genes)
+
+
+def exact(params: PartitionParams, genes: Genes) -> bool:
+    """Whether proportions are known and noise is not so small that quadratic forms lose digits."""
+    if not params.held_proportions.all():
         return False
     P, error = params.proportions[genes.types], params.noise()[genes.types] / genes.counts
     return params.between * float(((P * P).sum(axis=1) / error).sum()) <= LARGEST_SIGNAL
@@ -150,7 +155,7 @@ def summarise(params: PartitionParams, partitions: Partitions, genes: Genes) -> 
 
     Raises numpy's LinAlgError where noise is rounding beside a.
     """
-    forms = Forms.at(params, partitions, genes)
+    forms = Forms.at(params, partitions, genes, root_of(params, genes))
     count, types, size = len(partitions), len(genes.types), len(genes)
     products = np.triu_indices(types)
     twice = np.where(products[0] == products[1], 1.0, 2.0)
@@ -165,10 +170,10 @@ def summarise(params: PartitionParams, partitions: Partitions, genes: Genes) -> 
     at_once = max(64, CACHED // max(count, len(twice), 1))
     for part in genes.blocks(at_once):
         b = np.ascontiguousarray(((part.means - params.mean) * forms.ones).T)  # (D, G)
-        pairs = _pairs(b, len(twice))
+        pairs = pairs_of(b, len(twice))
         densities = of_density @ pairs
         densities -= forms.half_log_determinants[:, None]
-        densities += _common(forms, part)
+        densities += common(forms, part)
         scores = np.empty((2 + len(forms.kinds), count, len(part)))
         np.matmul(of_mean, b, out=scores[0])
         np.matmul(of_score, pairs, out=scores[1:])
@@ -184,20 +189,45 @@ def summarise(params: PartitionParams, partitions: Partitions, genes: Genes) -> 
     square = np.empty((count, types, types))
     square[:, products[0], products[1]] = second
     square[:, products[1], products[0]] = second
-    bends = _bends(forms, genes, size)
     curved = forms.second(sums.counts, first, square)
-    curved[2:, 2:] += bends
-    own = np.array([0, 1, *(2 + kind for kind in forms.kinds)], dtype=np.intp)
-    return _told(forms, sums, (first, square, linear, diagonal), _placed(sums, curved, own), partitions)
+    curved[2:, 2:] += bends(forms, genes, size)
+    known = square @ forms.applied  # sum_g R b (U'b)'
+    crossed = params.between * (known @ forms.indicators.transpose(0, 2, 1)).sum(axis=0)
+    score_mean = float((of_mean * first).sum())
+    moments = Moments(first=first, square=square, linear=linear, diagonal=diagonal, crossed=crossed)
+    return told(forms, sums, moments, curved, score_mean, partitions)
 
 
-def _common(forms: Forms, genes: Genes) -> Vector:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Moments:
+    """Weighted sums over genes of whitened residuals x (D,) and what partitions see of them, b: x itself or `Q'x`."""
+
+    first: Matrix
+    """`sum_g R b`, by partition."""
+    square: Array
+    """`sum_g R b b'`."""
+    linear: Vector
+    """`sum_g x`, shape (D,)."""
+    diagonal: Vector
+    """`sum_g x^2`."""
+    crossed: Matrix
+    """`sum_g x E y'` with y the deviations of cell types, shape (D, T)."""
+
+
+def root_of(params: PartitionParams, genes: Genes) -> Matrix:
+    """`E^-1/2 P`, shape (D, T)."""
+    scale = np.sqrt(genes.counts / params.noise()[genes.types])
+    return np.asarray(scale[:, None] * params.proportions[genes.types])
+
+
+def common(forms: Forms, genes: Genes) -> Vector:
+    """Part of the log densities that is the same for all partitions but for b, shape (G,)."""
     n, noise, error = forms.genes.counts, forms.noise, forms.error
     constant = ((n - 1.0) * (LOG_2PI + np.log(noise)) + np.log(n) + LOG_2PI + np.log(error)).sum()
     return np.asarray(-0.5 * (float(constant) + genes.within @ (1.0 / noise)))
 
 
-def _pairs(b: Matrix, count: int) -> Matrix:
+def pairs_of(b: Matrix, count: int) -> Matrix:
     """Products of the rows of b (D, G), shape (D (D + 1) / 2, G), in the order of the upper triangle."""
     result, at = np.empty((count, b.shape[1])), 0
     for row in range(len(b)):
@@ -207,7 +237,7 @@ def _pairs(b: Matrix, count: int) -> Matrix:
     return result
 
 
-def _bends(forms: Forms, genes: Genes, size: int) -> Square:
+def bends(forms: Forms, genes: Genes, size: int) -> Square:
     """Second derivatives by noise of what sums of squares within types say, all genes."""
     d, n = forms.noise, genes.counts
     bend = size * 0.5 * (n - 1.0) / d**2 - genes.within.sum(axis=0) / d**3
@@ -227,36 +257,40 @@ def _placed(sums: WeightedScores, curved: Square, own: Index) -> tuple[Vector, S
     return placed, matrices[0], matrices[1]
 
 
-def _told(
-    forms: Forms, sums: WeightedScores, moments: tuple[Any, ...], derivatives: tuple[Any, ...], partitions: Partitions
+def told(
+    forms: Forms,
+    sums: WeightedScores,
+    moments: Moments,
+    curved: Square,
+    score_mean: float,
+    partitions: Partitions,
 ) -> PartitionStats:
-    """What EM and MM ask for, from weighted moments of b alone."""
-    first, square, linear, diagonal = moments
+    """Derivatives, and what EM and MM ask for, from weighted moments of b alone."""
     genes, params, counts, a = forms.genes, forms.params, sums.counts, forms.params.between
     n, noise, error, size = genes.counts, forms.noise, forms.error, len(genes)
     P, root, every = params.proportions[genes.types], np.sqrt(error), len(params.proportions)
-    known = square @ forms.applied  # sum_g R b (U'b)'
-    slopes = forms.applied.transpose(0, 2, 1) @ known
-    transposed = forms.indicators.transpose(0, 2, 1)
-    deviations = a * (forms.indicators @ np.einsum("jdb,jd->jb", forms.applied, first)[:, :, None])[:, :, 0].sum(axis=0)
-    crossed = a * root[:, None] * (known @ transposed).sum(axis=0)
+    pulled, transposed = forms.applied.transpose(0, 2, 1), forms.indicators.transpose(0, 2, 1)
+    slopes = pulled @ moments.square @ forms.applied
+    deviations = a * (forms.indicators @ pulled @ moments.first[:, :, None])[:, :, 0].sum(axis=0)
+    crossed = root[:, None] * moments.crossed
     cross = a * a * (forms.indicators @ slopes @ transposed).sum(axis=0)
     covariance = a * (counts[:, None, None] * (forms.indicators @ forms.inverse @ transposed)).sum(axis=0)
-    r2, within = error * diagonal, genes.within.sum(axis=0)
+    r2, within = error * moments.diagonal, genes.within.sum(axis=0)
     left = r2 - 2.0 * (P * crossed).sum(axis=1) + ((P @ cross) * P).sum(axis=1)
     unknown = ((P @ covariance) * P).sum(axis=1)
-    score, hessian, outer = derivatives
+    own = np.array([0, 1, *(2 + kind for kind in forms.kinds)], dtype=np.intp)
+    score, hessian, outer = _placed(sums, curved, own)
     return PartitionStats(
         log_likelihood=sums.log_likelihood,
         counts=counts,
-        score_mean=float((forms.told_of_mean() * first).sum()),
+        score_mean=score_mean,
         quad_between=float(np.trace(slopes, axis1=1, axis2=2).sum()),
         trace_between=float(counts @ np.trace(forms.turned, axis1=1, axis2=2)),
         blocks=float(counts @ np.array([max(label) + 1.0 for label in partitions.labels])),
         quad_noise=spread(left / error**2 / n + within / noise**2, genes.types, every),
         trace_noise=spread((size - unknown / error) / error / n + size * (n - 1.0) / noise, genes.types, every),
         samples=spread(n * size, genes.types, every),
-        linear=spread(n * root * linear, genes.types, every),
+        linear=spread(n * root * moments.linear, genes.types, every),
         squares=spread(n * r2 + within, genes.types, every),
         firsts=spread(np.outer(n, deviations), genes.types, every),
         crossed=spread(n[:, None] * crossed, genes.types, every),
@@ -267,6 +301,6 @@ def _told(
     )
 
 
-def _trace(one: Array, other: Array) -> float:
+def trace_of(one: Array, other: Array) -> float:
     """Sum over partitions of `tr(one other)`."""
     return float((one * other.transpose(0, 2, 1)).sum())
