@@ -122,26 +122,36 @@ class JointBlocks:
         return cls(setting=setting, sample=sample, inverse=inverse, spectrum=spectrum)
 
     @property
+    def left(self) -> Matrix:
+        """What the best block means leave of r, (G, D)."""
+        a, basis = self.setting.between, self.spectrum.basis
+        means = np.einsum("gbc,gc->gb", basis, a * self.spectrum.slope / (1.0 + a * self.spectrum.values))
+        return np.asarray(self.setting.residual - means @ self.setting.shown.T)
+
+    @property
+    def squares(self) -> Vector:
+        """`W / d` and `r'V^-1 r`, (G,): squares that the best block means leave, and of those means themselves.
+
+        As sums of what is positive: variances near 0 would cancel the digits of r'E^-1 r.
+        """
+        a = self.setting.between
+        means = a * (self.spectrum.slope / (1.0 + a * self.spectrum.values)) ** 2
+        within = (self.setting.within / self.sample).sum(axis=1)
+        return np.asarray(within + (self.left**2 * self.inverse).sum(axis=1) + means.sum(axis=1))
+
+    @property
     def log_density(self) -> Vector:
         """Shape (G,)."""
-        at, n = self.setting, self.setting.counts
-        return np.asarray(
-            self.spectrum.gain(at.between, np.ones((len(self.sample), 1)))[:, 0]
-            - 0.5
-            * (
-                float((LOG_2PI * n + np.log(n)).sum())
-                + np.log(self.sample) @ (n - 1.0)
-                - np.log(self.inverse).sum(axis=1)
-                + (at.within / self.sample).sum(axis=1)
-                + (at.residual**2 * self.inverse).sum(axis=1)
-            )
-        )
+        n = self.setting.counts
+        determinant = np.log1p(self.setting.between * self.spectrum.values).sum(axis=1)
+        determinant += np.log(self.sample) @ (n - 1.0) - np.log(self.inverse).sum(axis=1)
+        constant = float((LOG_2PI * n + np.log(n)).sum())
+        return np.asarray(-0.5 * (constant + determinant + self.squares))
 
     @property
     def rounding(self) -> Vector:
-        """Squares over small variances cancel against what block means explain of them."""
-        squares = (self.setting.within / self.sample + self.setting.residual**2 * self.inverse).sum(axis=1)
-        return np.asarray(NOISE * (1.0 + squares + np.abs(self.log_density)))
+        """Of sums of terms that do not cancel."""
+        return np.asarray(NOISE * (1.0 + self.squares + np.abs(self.log_density)))
 
     def derivatives(self) -> Derivatives:
         """[PART-3] with the variances of blocks in place of tau^2."""
@@ -153,7 +163,7 @@ class JointBlocks:
         Z = i[:, :, None] * Q / factor[:, None, :]  # V^-1 Q
         X = i[:, :, None] * Q * np.sqrt(a / factor)[:, None, :]  # V^-1 = E^-1 - X X'
         q, ones = y / factor, np.einsum("gdb,gd->gb", Q, i) / factor  # Q'V^-1 r, Q'V^-1 1
-        w = i * (at.residual - a * np.einsum("gdb,gb->gd", Q, q))  # V^-1 r
+        w = i * self.left  # V^-1 r
         o = i * (1.0 - a * np.einsum("gdb,gb->gd", Q, ones))  # V^-1 1
         caught = (X * X).sum(axis=2)
         diagonal = np.maximum(i - caught, 0.0)
@@ -167,14 +177,16 @@ class JointBlocks:
         expected += 0.5 * turned @ turned.transpose(0, 2, 1)
         pulled = np.einsum("gdc,gd,db->gbc", X, w, weight)
         gradient, hessian = np.empty((len(d), size + 2)), np.empty((len(d), size + 2, size + 2))
-        gradient[:, :size], gradient[:, size] = 0.5 * (seen - predicted), w.sum(axis=1)
+        # 1 = Q 1 + e: of 1'V^-1 r only e'V^-1 r, as a rule 0, loses digits to small variances
+        total, off = self.spectrum.basis.sum(axis=1), 1.0 - at.shown.sum(axis=1)
+        gradient[:, :size], gradient[:, size] = 0.5 * (seen - predicted), (total * q).sum(axis=1) + w @ off
         gradient[:, size + 1] = 0.5 * (q * q - h / factor).sum(axis=1)
         hessian[:, :size, :size] = expected - _weighted(i * w * w, weight) + pulled @ pulled.transpose(0, 2, 1)
         hessian[:, :size, :size] -= _weighted(at.within / d**3, loading)
         hessian[:, size, :size] = -(o * w) @ weight
         hessian[:, size + 1, :size] = (0.5 * (Z * Z).sum(axis=2) - w * np.einsum("gdb,gb->gd", Z, q)) @ weight
         hessian[:, :size, size:] = hessian[:, size:, :size].transpose(0, 2, 1)
-        hessian[:, size, size] = -o.sum(axis=1)
+        hessian[:, size, size] = -(total * ones).sum(axis=1) - o @ off
         hessian[:, size, size + 1] = hessian[:, size + 1, size] = -(ones * q).sum(axis=1)
         hessian[:, size + 1, size + 1] = (0.5 * (h / factor) ** 2 - q * q * h / factor).sum(axis=1)
         between = 0.5 * np.stack([(h / factor).sum(axis=1), ((h / factor) ** 2).sum(axis=1)], axis=1)

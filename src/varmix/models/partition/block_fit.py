@@ -53,16 +53,45 @@ class BlockFit:
     their best: with so many of them, that is no more than a lower bound of the uncertainty.
     """
 
-    params: PartitionParams
-    variances: tuple[Matrix, ...]
-    stats: BlockStats
+    outcome: Outcome[BlockPoint, BlockStats]
     likelihood: str
-    certificate: Certificate
-    progress: Progress
-    status: Status
     floored: float
-    residual: float
     covariance: Square
+
+    @property
+    def params(self) -> PartitionParams:
+        """The parameters that genes share."""
+        return self.outcome.params.params
+
+    @property
+    def stats(self) -> BlockStats:
+        """Sums over genes at the end."""
+        return self.outcome.stats
+
+    @property
+    def variances(self) -> tuple[Matrix, ...]:
+        """The best variances of every gene."""
+        return self.outcome.stats.variances
+
+    @property
+    def residual(self) -> float:
+        """The largest that the climbs of the variances left."""
+        return self.outcome.stats.residual
+
+    @property
+    def certificate(self) -> Certificate:
+        """Of the parameters that genes share."""
+        return self.outcome.certificate
+
+    @property
+    def progress(self) -> Progress:
+        """The path."""
+        return self.outcome.progress
+
+    @property
+    def status(self) -> Status:
+        """Why it stopped."""
+        return self.outcome.status
 
     @property
     def log_likelihood(self) -> float:
@@ -221,14 +250,8 @@ def _finished(outcome: Outcome[BlockPoint, BlockStats], pieces: list[BlockPiece]
         for piece in pieces
     ]
     return BlockFit(
-        params=point.params,
-        variances=stats.variances,
-        stats=stats,
+        outcome=replace(outcome, status=status),
         likelihood=likelihood,
-        certificate=outcome.certificate,
-        progress=outcome.progress,
-        status=status,
         floored=float(np.concatenate(low).mean()),
-        residual=stats.residual,
         covariance=covariance,
     )

@@ -40,12 +40,14 @@ def block_posterior(
             densities.append(density.at(setting, variances[at]).log_density)
             moments.append(_deviations(setting, indicator, variances[at]))
         posterior, log_density = normalised(np.stack(densities, axis=1), params.shares)
-        first, second = np.zeros((len(part), count)), np.zeros((len(part), count, count))
-        for weight, (mean, covariance) in zip(posterior.T, moments, strict=True):
+        first = np.zeros((len(part), count))
+        for weight, (mean, _) in zip(posterior.T, moments, strict=True):
             first += weight[:, None] * mean
-            second += weight[:, None, None] * (mean[:, :, None] * mean[:, None, :] + covariance)
-        probabilities[at], means[at] = posterior, params.mean + first
-        covariances[at] = second - first[:, :, None] * first[:, None, :]
+        spread = np.zeros((len(part), count, count))
+        for weight, (mean, covariance) in zip(posterior.T, moments, strict=True):
+            away = mean - first
+            spread += weight[:, None, None] * (away[:, :, None] * away[:, None, :] + covariance)
+        probabilities[at], means[at], covariances[at] = posterior, params.mean + first, spread
         log_densities[at] = log_density - float(part.counts.sum()) * math.log(scale)
     return GenePosterior(
         partitions=partitions,
