@@ -66,3 +66,33 @@ class FitPlots:
         from varmix.plots.mixture_effects import plot_posterior
 
         return plot_posterior(self.fit, ax=ax)
+
+    def partitions(self, genes: Any = None, *, most: int = 30, ax: Axes | None = None) -> Figure:
+        """Posteriors of genes over partitions: see `plot_partitions`.
+
+        Raises NotAvailableError for other models and files that keep no genes; OptionError for unknown genes.
+        """
+        from varmix.plots.partition_posteriors import plot_partitions
+
+        return plot_partitions(self.fit, genes, most=most, ax=ax)
+
+    def proportions(self, known: Any = None, *, ax: Axes | None = None) -> Figure:
+        """Proportions of cell types, against known ones or by sample type: see `plot_proportions`.
+
+        Raises NotAvailableError for other models; AlignmentError, ShapeError and DataError for tables that do not fit.
+        """
+        from varmix.plots.partition_proportions import plot_proportions
+
+        return plot_proportions(self.fit, known, ax=ax)
+
+    def expression(self, genes: Any = None) -> Figure:
+        """Expression of cell types, a panel per gene: see `plot_expression`. Raises as `partitions`."""
+        from varmix.plots.partition_expression import plot_expression
+
+        return plot_expression(self.fit, genes)
+
+    def shares(self, *, most: int = 30, ax: Axes | None = None) -> Figure:
+        """Shares of partitions with their intervals: see `plot_shares`. Raises NotAvailableError for other models."""
+        from varmix.plots.partition_shares import plot_shares
+
+        return plot_shares(self.fit, most=most, ax=ax)
