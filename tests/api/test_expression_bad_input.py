@@ -63,8 +63,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[VarmixError], str]] = {
     "nothing left": (read(changed(S, (slice(None), 1), np.nan), on_missing="drop"), DataError, "None of the 8 genes"),
     "no value": (read(FRAME * np.nan), DataError, "None of the 8 genes can be used: 8 have no value"),
     "all equal": (read(np.full((8, 6), 3.0)), NotIdentifiedError, "All values are 3"),
-    "too large": (read(S * 1e150), DataError, "square is beyond"),
-    "too small": (read(S * 1e-155), DataError, "square is beyond"),
+    "too large": (read(S * 1e150), DataError, "squares are beyond.*Rescale"),
+    "too small": (read(S * 1e-155), DataError, "squares are beyond.*Rescale"),
     "text": (read(FRAME.assign(s2=["a"] * 8)), DataError, "Sample 's2' holds text.*'g0'"),
     "text beside a text column": (
         read(FRAME.assign(note="x").reset_index()),
@@ -78,6 +78,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[VarmixError], str]] = {
     "mapping": (read({"s1": [1.0, 2.0]}), DataError, "is a mapping"),
     "on_missing": (read(on_missing="median"), OptionError, "'median' is not known.*'mask'"),
     "workers": (read(workers=0), OptionError, "workers=0"),
+    "workers as text": (read(workers="2"), OptionError, "workers='2'"),
     # The types of samples
     "too few labels": (read(sample_type=TYPES[:5]), ShapeError, "5 labels in sample_type and 6 samples"),
     "transposed": (read(S.T), ShapeError, "6 labels.*transposed.*pass S.T"),
@@ -87,6 +88,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[VarmixError], str]] = {
         AlignmentError,
         "1 of 6 samples have no entry.*'s0'",
     ),
+    "names for a nameless table": (read(S, pd.Series(TYPES, SAMPLES)), AlignmentError, r"without names.*to_numpy\(\)"),
+    "one number for labels": (read(sample_type=5), ShapeError, "sample_type=5 is one value"),
     "samples twice": (
         read(FRAME.set_axis(["s0", *SAMPLES[:5]], axis=1), pd.Series(TYPES, SAMPLES)),
         DataError,
@@ -148,6 +151,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[VarmixError], str]] = {
     "free without cell types": (read(proportions="free"), OptionError, "give cell_types="),
     "cell types as a fraction": (read(proportions="free", cell_types=2.5), OptionError, "cell_types=2.5"),
     "cell types as truth": (read(proportions="free", cell_types=True), OptionError, "cell_types=True"),
+    "no names of cell types": (read(proportions="free", cell_types=[]), OptionError, "cell_types is empty"),
     "columns too few": (read(cell_types=["liver", "brain", "lung"]), AlignmentError, "no column 'lung'"),
     "columns too many": (read(cell_types=["liver"]), AlignmentError, "column 'brain', which is none"),
     "names for another width": (

@@ -190,6 +190,7 @@ def test_streams_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         ([HOLES.iloc[:9], HOLES.iloc[9:].assign(s3="x")], DataError, "Chunk 1.*'s3' holds text"),
         ([HOLES.iloc[:0]], DataError, "no genes"),
         (chunks(), OptionError, "read only once.*lambda"),
+        (lambda: iter([5]), DataError, "A chunk of the stream is a int"),
         (lambda: HOLES, OptionError, "iterator of data frames"),
         (tmp_path / "none.csv", MissingFileError, "none.csv"),
         ([one, other], DataError, "differ in their columns.*'s5'"),

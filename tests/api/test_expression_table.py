@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -16,6 +17,7 @@ from varmix.api.dirichlet import Dirichlet
 from varmix.api.expression_table import ExpressionTable, read_expression
 from varmix.api.partition_choice import confused
 from varmix.errors import RepairWarning, VarmixWarning
+from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.partitions import all_partitions
 
 rng = np.random.default_rng(7)
@@ -137,14 +139,14 @@ def test_samples_of_unknown_rows_are_no_replicates() -> None:
 @pytest.mark.parametrize("kind", ["polars", "pyarrow", "first column", "objects", "nullable"])
 def test_frames_of_any_kind_hold_the_same_numbers(kind: str, plain: ExpressionTable) -> None:
     reset = FRAME.reset_index(names="gene")
-    table: Any = {
+    makers: dict[str, Callable[[], Any]] = {
         "polars": lambda: pl.DataFrame({name: reset[name].to_list() for name in reset}),
         "pyarrow": lambda: pa.table({name: reset[name].to_list() for name in reset}),
         "first column": lambda: reset,
         "objects": lambda: FRAME.astype(object),
         "nullable": lambda: FRAME.convert_dtypes(),
-    }[kind]()
-    found = read_expression(table, TYPES, P)
+    }
+    found = read_expression(makers[kind](), TYPES, P)
     np.testing.assert_array_equal(found.values, S)
     assert list(found.genes) == list(FRAME.index)
 
@@ -228,6 +230,8 @@ def test_free_proportions_take_names_from_where_they_are() -> None:
     assert words.cell_types == ("a", "b", "c")
     assert words.partitions.words == ("a | b = c", "a = b = c")
     assert read_expression(FRAME, TYPES, P * np.nan).kind == "free"
+    generated = read_expression(FRAME, TYPES, "free", partitions=(word for word in ["a | b", "a = b"]))
+    assert generated.partitions.words == ("a | b", "a = b")
 
 
 def test_a_prior_is_aligned_as_proportions_are() -> None:
@@ -279,8 +283,9 @@ def test_notes_tell_of_logarithms_repeated_genes_and_the_number_of_partitions() 
 def test_reduced_genes_make_the_same_model_at_any_scale(factor: float) -> None:
     with pytest.warns(RepairWarning):
         table = read_expression(holes() * factor, TYPES, P)
-    whole = table.model(noise="both")
-    parts = type(whole).reduced(table.pieces(), table.partitions, table.known, noise="both")
+    parts = table.model(noise="both")
+    assert table.values is not None
+    whole = PartitionMixture.of(table.values, table.sample_type, table.partitions, table.known, noise="both")
     assert parts.scale == whole.scale
     for ours, theirs in zip(parts.pieces, whole.pieces, strict=True):
         # Dividing by a power of two before or after a sum of at most eight numbers: rounding of means of 20.

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.api.expression_values import ExpressionValues
 from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, RepairWarning
+from varmix.formula.expression_values import ExpressionValues
 from varmix.typing import Mask, Matrix, Vector
 
 MASK, ERROR, DROP = "mask", "error", "drop"
@@ -64,10 +64,10 @@ class ExpressionFacts:
                 "S was read."
             )
         largest = max(abs(self.lowest), abs(self.highest))
-        if not SMALLEST <= largest <= LARGEST:
+        if not (largest <= LARGEST and self.highest - self.lowest >= SMALLEST):
             raise DataError(
-                f"The largest value is {largest:.3g} in size, and its square is beyond what float64 can hold. Rescale "
-                "S, for instance to a standard deviation of 1."
+                f"The largest value is {largest:.3g} in size and values range over {self.highest - self.lowest:.3g}: "
+                "squares are beyond what float64 can hold. Rescale S, for instance to a standard deviation of 1."
             )
 
     def lost(self) -> dict[str, int]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from varmix.api.named_rows import unnamed_rows
 from varmix.errors import DataError, FileFormatError, MissingExtraError
+from varmix.formula.named_rows import unnamed_rows
 from varmix.models.random_effect_mixture.stream.source import COMPRESSED, DAMAGED, PARQUET, Source, open_source
 
 CHUNK_GENES = 4096

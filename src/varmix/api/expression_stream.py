@@ -17,8 +17,8 @@ import pandas as pd
 
 from varmix.api.expression_facts import ExpressionFacts, joined, usable_genes
 from varmix.api.expression_files import file_chunks
-from varmix.api.expression_values import ExpressionValues, expression_values
 from varmix.errors import DataError, OptionError, VarmixError
+from varmix.formula.expression_values import ExpressionValues, expression_values
 from varmix.formula.frame import try_frame
 from varmix.iteration import Runner, Serial, Threads
 from varmix.models.partition.genes import Genes, reduce_samples
@@ -105,7 +105,7 @@ def open_expression(table: Any) -> ExpressionStream:
     )
     chunks: Iterator[Any] = iter(file_chunks(table)() if paths else open_source(table)(()))
     for first in chunks:
-        if len(first):
+        if _rows(first):
             samples = expression_values(first).samples
             return ExpressionStream(samples=samples, chunks=chain([first], chunks))
     raise DataError("The stream has no genes. Give chunks of one row per gene and one column per sample.")
@@ -115,7 +115,7 @@ def reduce_chunk(
     codes: Index, types: int, samples: pd.Index[Any], on_missing: str, number: int, chunk: Any
 ) -> ReducedChunk | None:
     """One chunk, None without genes. Raises DataError and NotFiniteError with the number of the chunk."""
-    if not len(chunk):
+    if not _rows(chunk):
         return None
     try:
         table = _aligned(expression_values(chunk), samples)
@@ -127,9 +127,9 @@ def reduce_chunk(
     return ReducedChunk(facts=facts, genes=table.genes, numbered=table.numbered, kept=kept, pieces=pieces)
 
 
-def runner_for(pieces: Sequence[Any], workers: int | None, *, default: int = 1) -> Runner:
+def runner_for(pieces: Sequence[Any], workers: Any, *, default: int = 1) -> Runner:
     """Threads where several are asked for and there are pieces for them. Raises OptionError for `workers` below 1."""
-    if workers is not None and (isinstance(workers, bool) or int(workers) != workers or workers < 1):
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int | np.integer) or workers < 1):
         raise OptionError(f"workers={workers!r} must be a whole number of at least 1.")
     count = default if workers is None else int(workers)
     return Threads(count) if count > 1 and len(pieces) > 1 else Serial()
@@ -190,7 +190,16 @@ def _joined_genes(group: list[Genes]) -> Genes:
 
 
 def _samples_of(number: int, chunk: Any) -> pd.Index[Any] | None:
-    return expression_values(chunk).samples if len(chunk) else None
+    return expression_values(chunk).samples if _rows(chunk) else None
+
+
+def _rows(chunk: Any) -> int:
+    if not hasattr(chunk, "__len__"):
+        raise DataError(
+            f"A chunk of the stream is a {type(chunk).__name__}. Give data frames or arrays of one row per gene and "
+            "one column per sample."
+        )
+    return len(chunk)
 
 
 def _distributed() -> Any:

@@ -26,11 +26,11 @@ from varmix.api.expression_stream import (
     runner_for,
     stream_threads,
 )
-from varmix.api.expression_values import expression_values
 from varmix.api.partition_choice import choose_partitions, confused
 from varmix.api.proportions_table import ProportionsTable, read_proportions
 from varmix.api.sample_types import read_labels
 from varmix.errors import VarmixWarning
+from varmix.formula.expression_values import expression_values
 from varmix.iteration import Runner, Serial
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.model import PartitionMixture
@@ -88,27 +88,17 @@ class ExpressionTable:
 
     def model(self, *, noise: str = "cell", likelihood: str = "joint") -> PartitionMixture:
         """In internal units. Raises OptionError for unknown options."""
-        if self.values is None:
-            return PartitionMixture.reduced(
-                self.pieces(),
-                self.partitions,
-                self.known,
-                noise=noise,
-                likelihood=likelihood,
-                concentration=self.concentration,
-            )
-        model = PartitionMixture.of(
-            self.values,
-            self.sample_type,
+        pieces = self.pieces()
+        if not isinstance(self.runner, Serial):
+            pieces = tuple(block for piece in pieces for block in piece.blocks(PIECE_GENES))
+        return PartitionMixture.reduced(
+            pieces,
             self.partitions,
             self.known,
             noise=noise,
             likelihood=likelihood,
             concentration=self.concentration,
         )
-        if isinstance(self.runner, Serial):
-            return model
-        return replace(model, pieces=tuple(block for piece in model.pieces for block in piece.blocks(PIECE_GENES)))
 
     def sample(self) -> pd.DataFrame:
         """What was used and lost: columns `what`, `cause`, `count`."""
@@ -150,6 +140,8 @@ def read_expression(
     Raises ShapeError, AlignmentError, DataError, NotFiniteError, NotIdentifiedError, OptionError; for files
     MissingFileError and FileFormatError.
     """
+    if hasattr(partitions, "__next__"):
+        partitions = list(partitions)
     if is_expression_stream(S):
         return _from_stream(S, sample_type, proportions, cell_types, partitions, on_missing, workers, tell)
     found = expression_values(S)

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from varmix.api.dirichlet import Dirichlet
-from varmix.api.named_rows import named_rows
 from varmix.api.partition_choice import names_in
 from varmix.api.sample_types import refuse_twice
 from varmix.errors import AlignmentError, DataError, OptionError, ShapeError
 from varmix.formula.frame import try_frame
+from varmix.formula.named_rows import named_rows
 from varmix.genotype.numbers import real_numbers
 from varmix.typing import Matrix
 
@@ -102,9 +102,12 @@ def read_cell_types(cell_types: Any) -> tuple[str, ...] | int | None:
             raise OptionError(f"cell_types={cell_types} must be names, or a whole number of at least 2.")
         return int(cell_types)
     try:
-        return _texts([cell_types] if isinstance(cell_types, str) else cell_types)
+        names = _texts([cell_types] if isinstance(cell_types, str) else cell_types)
     except TypeError as error:
         raise OptionError(f"cell_types={cell_types!r} is not known. Give names, or a whole number.") from error
+    if not names:
+        raise OptionError("cell_types is empty. Give names, or a whole number of at least 2.")
+    return names
 
 
 def agreed(first: tuple[str, ...] | int | None, second: tuple[str, ...] | int | None) -> tuple[str, ...] | int | None:

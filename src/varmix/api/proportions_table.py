@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from varmix.api.dirichlet import Dirichlet
-from varmix.api.proportion_rows import checked_rows
 from varmix.api.proportions_given import (
     Given,
     agreed,
@@ -22,6 +21,7 @@ from varmix.api.proportions_given import (
 )
 from varmix.api.sample_types import alike, number_types, refuse_twice, whole_numbers
 from varmix.errors import AlignmentError, DataError, NotIdentifiedError, RepairWarning, ShapeError
+from varmix.formula.proportion_rows import checked_rows
 from varmix.typing import Index, Matrix
 
 

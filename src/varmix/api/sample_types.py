@@ -117,8 +117,7 @@ def _in_order(sample_type: Any, count: int, genes: int | None) -> list[Hashable]
         labels = list(sample_type)
     except TypeError as error:
         raise ShapeError(
-            f"sample_type is a {type(sample_type).__name__}. Give one label per sample ({count:,}), in order or "
-            "by name."
+            f"sample_type={sample_type!r} is one value. Give one label per sample ({count:,}), in order or by name."
         ) from error
     if len(labels) == count:
         return [label.item() if isinstance(label, np.generic) else label for label in labels]
@@ -143,6 +142,11 @@ def _by_name(
             raise AlignmentError(
                 "sample_type names the rows of S, not its columns: S looks transposed. It has one row per gene and one "
                 "column per sample: pass S.T."
+            )
+        if isinstance(samples, pd.RangeIndex):
+            raise AlignmentError(
+                f"sample_type names samples ('{names[0] if names else ''}', ...), and S is without names of samples: "
+                "pass S as a data frame, or the labels in the order of its columns (sample_type.to_numpy())."
             )
         raise AlignmentError(
             f"{len(missing):,} of {len(samples):,} samples have no entry in sample_type (first: '{missing[0]}'; it "

@@ -46,19 +46,20 @@ def chosen_terms(noise: Any) -> frozenset[str] | None:
         raise OptionError(f"noise has the term {unknown[0]!r}, which is not known. {known}")
     terms = frozenset(noise)
     if not terms & {"cell", "measurement", "trend"}:
-        raise OptionError(
-            f"noise={noise!r} leaves replicates without variance. Add 'cell', 'measurement' or 'trend'."
-        )
+        raise OptionError(f"noise={noise!r} leaves replicates without variance. Add 'cell', 'measurement' or 'trend'.")
     return terms
 
 
 def shown_terms(pieces: tuple[Genes, ...], known: Matrix, *, plain: bool) -> frozenset[str]:
     """Terms for "auto": where the noise is `plain`, cells and measurement as far as samples are mixed differently; else
-    all that grows with expression, without lack of fit where no replicates tell it from noise."""
+    all that grows with expression, without lack of fit where nothing tells it from noise or from partitions."""
     replicated = any(bool((piece.counts > 1.0).any()) for piece in pieces)
+    free = bool(np.isnan(known).any())
     if not plain:
-        return SETS["full"] if replicated else SETS["full"] - {"misfit"}
-    if np.isnan(known).any():
+        dimensions = known.shape[1] if free else int(np.linalg.matrix_rank(known))
+        told = replicated and len(known) > dimensions
+        return SETS["full"] if told else SETS["full"] - {"misfit"}
+    if free:
         return SETS["both"] if replicated else SETS["cell"]
     squares = (known**2).sum(axis=1)
     return SETS["cell"] if np.ptp(squares) <= AS_MIXED * squares.max() else SETS["both"]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, NotAvailableError, OptionError, ShapeError
-from varmix.formula.expression import read_values
+from varmix.errors import AlignmentError, NotAvailableError, NotFiniteError, OptionError, ShapeError
+from varmix.formula.expression_values import expression_values
 from varmix.models.partition.drawing import draw_genes
 from varmix.models.partition.genes import reduce_samples
 from varmix.models.partition.partitions import Partitions
@@ -81,11 +81,18 @@ def predict_genes(memory: Memory, new: Any, *, sample_type: Any = None, on_missi
     that `sample_type` (n,) names. `on_missing` "mask" leaves missing values out, "error" refuses them. Raises
     AlignmentError, ShapeError, OptionError, DataError.
     """
-    values, genes, samples = read_values(new, on_missing=on_missing)
-    values, codes = _placed(memory, values, samples, sample_type)
+    given = expression_values(new)
+    if on_missing not in (None, "mask", "error"):
+        raise OptionError(f"on_missing={on_missing!r} is not known. Use 'mask' or 'error'.")
+    absent = int(np.isnan(given.values).sum())
+    if np.isinf(given.values).any():
+        raise NotFiniteError(f"{int(np.isinf(given.values).sum()):,} new values are infinite. Correct them, or use NaN.")
+    if absent and on_missing == "error":
+        raise NotFiniteError(f"{absent:,} new values are missing. Pass on_missing='mask' to do without them.")
+    values, codes = _placed(memory, given.values, given.samples if given.framed else None, sample_type)
     found = memory.remembered
     pieces = reduce_samples(values / found.scale, codes, len(memory.sample_types))
-    return GeneTables(genes=genes, posterior=found.posterior(pieces))
+    return GeneTables(genes=given.genes, posterior=found.posterior(pieces))
 
 
 def simulated(memory: Memory, genes: pd.Index[Any], rng: np.random.Generator) -> pd.DataFrame:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.api.named_rows import named_rows
 from varmix.errors import DataError, ShapeError
 from varmix.formula.frame import try_frame
+from varmix.formula.named_rows import named_rows
 from varmix.genotype.numbers import real_numbers
 from varmix.typing import Matrix
 
