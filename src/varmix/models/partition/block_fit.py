@@ -48,7 +48,7 @@ class BlockFit:
 
     `variances` are per partition (G, B_j), genes in the order of the data, in squared units of expression; `floored` is
     the share of them at their floors. `residual` is the largest of their climbs (see `BlockVariances`). `covariance`
-    (K, K) is that of (mu_0, a, tau^2, omega^2, pi), the inverse of the information of the profile likelihood; NaN for
+    (K, K) is that of (mu_0, a, pi), the inverse of the information of the profile likelihood; NaN for
     what is held or at an edge, infinite for what is not told apart. The variances count as if they were known to be at
     their best: with so many of them, that is no more than a lower bound of the uncertainty.
     """
@@ -123,7 +123,7 @@ class BlockNewton:
 
     def update(self, params: BlockPoint, stats: BlockStats, /) -> BlockPoint:
         """The step of the observed information where it is that of a maximum, else of a matrix that points upwards."""
-        reduced = _frame(params, stats)
+        reduced = moving(params, stats)
         return params.moved_to(
             reduced.target(
                 params.vector(),
@@ -138,7 +138,7 @@ class BlockNewton:
         at_zero = (params.vector() == 0.0) & ~params.held
         at_zero[0] = False
         boundary = tuple(int(k) for k in np.flatnonzero(at_zero))
-        reduced = _frame(params, stats)
+        reduced = moving(params, stats)
         return reduced.certificate(reduced.pull(stats.score), -reduced.pull_square(stats.hessian), boundary)
 
 
@@ -186,18 +186,18 @@ def fit_per_gene_block(
     outcome = iterate(
         scheme,
         _starting_point(pieces, partitions, proportions, start),
-        _floored_pieces(pieces),
+        floored_pieces(pieces),
         stopping=Stopping(tolerance=TOLERANCE, max_iterations=max_iterations),
         accelerator=Warm(),
     )
-    return _finished(outcome, _floored_pieces(pieces), likelihood)
+    return _finished(outcome, floored_pieces(pieces), likelihood)
 
 
-def _frame(point: BlockPoint, stats: BlockStats) -> Reduced:
+def moving(point: BlockPoint, stats: BlockStats) -> Reduced:
     """The moving coordinates: not a where the variances take up whatever it is."""
     if not stats.between_taken_up:
         return Reduced.at(point)
-    fixed = point.held.copy()
+    fixed = point.params.held.copy()
     fixed[1] = True
     return Reduced.at(replace(point, params=replace(point.params, fixed=fixed)))
 
@@ -222,8 +222,8 @@ def _starting_point(
     return BlockPoint(params=known, seeds=tuple(seeds))
 
 
-def _floored_pieces(pieces: Sequence[Genes]) -> list[BlockPiece]:
-    """Floors hang on the data alone: the envelope theorem holds for bounds that do not move."""
+def floored_pieces(pieces: Sequence[Genes]) -> list[BlockPiece]:
+    """Blocks of genes with their floors, which hang on the data alone: the envelope theorem needs bounds at rest."""
     total = max(sum(len(piece) * float(piece.counts.sum()) for piece in pieces), 1.0)
     centre = sum(float((piece.means @ piece.counts).sum()) for piece in pieces) / total
     square = sum(float(mean_squares(piece, centre).sum() * piece.counts.sum()) for piece in pieces) / total
@@ -236,7 +236,7 @@ def _floored_pieces(pieces: Sequence[Genes]) -> list[BlockPiece]:
 
 def _finished(outcome: Outcome[BlockPoint, BlockStats], pieces: list[BlockPiece], likelihood: str) -> BlockFit:
     stats, point = outcome.stats, outcome.params
-    reduced, status = _frame(point, stats), outcome.status
+    reduced, status = moving(point, stats), outcome.status
     gradient, information = reduced.pull(stats.score), -reduced.pull_square(stats.hessian)
     free = np.flatnonzero(reduced.free(gradient))
     flat = bool(free.size) and smallest_eigenvalue(information[np.ix_(free, free)]) < FLAT

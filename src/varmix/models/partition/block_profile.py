@@ -15,9 +15,15 @@ from varmix.models.partition.block_climb import climb_blocks, free_variances, sc
 from varmix.models.partition.block_density import BLOCK_DENSITIES, Derivatives, Setting
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.joint import normalised
-from varmix.models.partition.params import SCALARS, PartitionParams
+from varmix.models.partition.params import SCALARS, PartitionParams, groups
 from varmix.models.partition.partitions import Partitions
 from varmix.typing import Array, Index, Mask, Matrix, Square, Vector
+
+SHARED = 2
+"""Coordinates before the shares: mu_0 and a."""
+
+NOISES = slice(SHARED, SCALARS)
+"""Where the parameters have tau^2 and omega^2, which are 0 here: variances of blocks take their place."""
 
 LARGEST_RATIO = 300.0
 """Largest log of `f(s_g | j) / f(s_g)` of a partition with share 0: its square is still a number."""
@@ -40,7 +46,7 @@ class BlockPiece:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BlockPoint:
     """`params` without cell and measurement noise, P held; `seeds` per partition (all genes, B_j): where the climbs of
-    the variances begin."""
+    the variances begin. Coordinates are (mu_0, a, pi, P row by row), K = 2 + J + DT."""
 
     params: PartitionParams
     seeds: tuple[Matrix, ...]
@@ -48,28 +54,29 @@ class BlockPoint:
     @property
     def held(self) -> Mask:
         """Coordinates that no step moves."""
-        return self.params.held
+        return np.delete(self.params.held, NOISES)
 
     @property
     def simplexes(self) -> list[Index]:
         """Positions of the shares and of each row of P."""
-        return self.params.simplexes
+        return groups(SHARED, len(self.params.shares), self.params.proportions.shape)
 
     def vector(self) -> Vector:
-        """Coordinates of the parameters that genes share; variances are none."""
-        return self.params.vector()
+        """Coordinates that genes share; variances are none."""
+        return np.delete(self.params.vector(), NOISES)
 
     def moved_to(self, vector: Vector) -> BlockPoint:
         """The point with these coordinates and the same seeds."""
-        return replace(self, params=self.params.moved_to(vector))
+        whole = np.concatenate([vector[:SHARED], np.zeros(SCALARS - SHARED), vector[SHARED:]])
+        return replace(self, params=self.params.moved_to(whole))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BlockStats:
     """Sums over genes; `variances` per partition (all genes, B_j), 0 for genes of other pieces; largest `residual`.
 
-    `score`, `hessian` and `outer` (products of scores) are by (mu_0, a, tau^2, omega^2, pi); both noises are held at 0
-    and have 0 there. `between` (2,) are the score by a and the information on it that known variances would predict.
+    `score`, `hessian` and `outer` (products of scores) are by (mu_0, a, pi). `between` (2,) are the score by a and the
+    information on it that known variances would predict.
     """
 
     log_likelihood: float
@@ -147,18 +154,18 @@ def _profiled(found: Derivatives, variances: Matrix, floors: Matrix) -> Array:
 def _mixed(
     posterior: Matrix, ratio: Matrix, scores: list[Matrix], seconds: list[Array]
 ) -> tuple[Vector, Square, Square]:
-    """Score, Hessian and products of scores by (mu_0, a, 0, 0, pi), from those given partitions [PART-3]."""
+    """Score, Hessian and products of scores by (mu_0, a, pi), from those given partitions [PART-3]."""
     count = posterior.shape[1]
-    own, inner, crossed = np.zeros((len(posterior), SCALARS)), np.zeros((2, 2)), np.zeros((count, 2))
+    own, inner, crossed = np.zeros((len(posterior), SHARED)), np.zeros((2, 2)), np.zeros((count, 2))
     for j, (score, second) in enumerate(zip(scores, seconds, strict=True)):
         weighted = posterior[:, j : j + 1] * score
-        own[:, :2] += weighted
+        own += weighted
         inner += np.einsum("g,gbc->bc", posterior[:, j], second) + weighted.T @ score
         crossed[j] = ratio[:, j] @ score
     every = np.hstack([own, ratio])
     outer = every.T @ every
     hessian = -outer
-    hessian[:2, :2] += inner
-    hessian[SCALARS:, :2] += crossed
-    hessian[:2, SCALARS:] += crossed.T
+    hessian[:SHARED, :SHARED] += inner
+    hessian[SHARED:, :SHARED] += crossed
+    hessian[:SHARED, SHARED:] += crossed.T
     return every.sum(axis=0), hessian, outer

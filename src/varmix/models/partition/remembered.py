@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from varmix.models.partition import composite_heteroscedastic, heteroscedastic
+from varmix.models.partition.block_posterior import posterior_at
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.heteroscedastic_posterior import noise_posterior
@@ -27,8 +28,9 @@ DENSITIES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Remembered:
-    """A point of `kind` "shared" or "noise": `scalars` before the shares (internal units), `shares` (J,), `proportions`
-    (D, T), the `scale` of internal units and, of noise that grows, the `reference` of its levels (0: none)."""
+    """A point of `kind` "shared", "noise" or "per_gene_block": `scalars` before the shares (internal units), `shares`
+    (J,), `proportions` (D, T), the `scale` of internal units and, of noise that grows, the `reference` of its levels
+    (0: none)."""
 
     kind: str
     partitions: Partitions
@@ -41,11 +43,14 @@ class Remembered:
 
     def posterior(self, pieces: Sequence[Genes]) -> GenePosterior:
         """Of any genes (internal units), in the units of the data."""
-        return self._shared(pieces) if self.kind == "shared" else self._noise(pieces)
+        if self.kind == "per_gene_block":
+            return posterior_at(self.params(), self.partitions, pieces, likelihood=self.likelihood, scale=self.scale)
+        known = {"shared": self._shared, "noise": self._noise, "per_gene_block": self._per_gene_block}
+        return known[self.kind](pieces)
 
     def params(self) -> PartitionParams:
-        """The point of a model with one variance for all genes."""
-        mean, between, cell, measurement = self.scalars[:SCALARS].tolist()
+        """The point of a model with one variance for all genes, or without noise of its own."""
+        mean, between, cell, measurement = [*self.scalars.tolist(), 0.0, 0.0][:SCALARS]
         return PartitionParams(
             mean=mean,
             between=between,
@@ -78,6 +83,9 @@ class Remembered:
             scale=self.scale,
         )
         return gene_posterior(model, self.params())
+
+    def _per_gene_block(self, pieces: Sequence[Genes]) -> GenePosterior:
+        return posterior_at(self.params(), self.partitions, pieces, likelihood=self.likelihood, scale=self.scale)
 
     def _noise(self, pieces: Sequence[Genes]) -> GenePosterior:
         densities = DENSITIES[self.likelihood]

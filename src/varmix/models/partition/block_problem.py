@@ -1,0 +1,112 @@
+"""The model with a variance per gene, partition and block, as a problem [PART-5]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from varmix.errors import NotIdentifiedError, OptionError
+from varmix.iteration import Outcome
+from varmix.models.partition.block_fit import fit_per_gene_block, moving
+from varmix.models.partition.block_profile import SHARED, BlockPoint
+from varmix.models.partition.covariance import covariance_of
+from varmix.models.partition.genes import Genes
+from varmix.models.partition.model import PartitionMixture
+from varmix.models.partition.params import PartitionParams
+from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar, refuse_restricted
+from varmix.models.partition.remembered import Remembered
+from varmix.models.partition.starting import default_starts
+from varmix.typing import Mask, Square, Vector
+
+COORDINATES = (
+    Scalar(name="mean", power=LENGTH, words="of block means"),
+    Scalar(name="blocks", power=VARIANCE, words="block means between genes"),
+)
+
+INSIDE = 1e-3
+"""Share to which a start at 0 is moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BlockProblem:
+    """All proportions are known: free ones make the likelihood unbounded."""
+
+    base: PartitionMixture
+    max_iterations: int = 200
+
+    def __post_init__(self) -> None:
+        if np.isnan(self.base.known).any():
+            raise NotIdentifiedError(
+                f"{int(np.isnan(self.base.known).sum()):,} proportions are not known: with variance='per_gene_block' the "
+                "likelihood is then unbounded. Give all proportions, or use variance='shared' or 'moderated'."
+            )
+
+    @property
+    def scalars(self) -> tuple[Scalar, ...]:
+        """mu_0 and a."""
+        return COORDINATES
+
+    @property
+    def held(self) -> Mask:
+        """Proportions."""
+        shares = np.full(len(self.base.partitions), len(self.base.partitions) == 1)
+        return np.concatenate([np.zeros(SHARED, dtype=np.bool_), shares, np.ones(self.base.known.size, dtype=np.bool_)])
+
+    def starts(self, count: int, rng: np.random.Generator) -> list[tuple[str, PartitionParams]]:
+        """Moments, then random ones; the variances start from sums of squares within types."""
+        return default_starts(self.base, count, rng)
+
+    def climb(self, start: PartitionParams) -> Outcome[Any, Any]:
+        """Newton on the likelihood with all variances at their maximum."""
+        base = self.base
+        return fit_per_gene_block(
+            base.pieces,
+            base.partitions,
+            base.known,
+            start,
+            likelihood=base.likelihood,
+            max_iterations=self.max_iterations,
+        ).outcome
+
+    def vector(self, params: BlockPoint) -> Vector:
+        """(mu_0, a, pi, P)."""
+        return params.vector()
+
+    def covariance(self, outcome: Outcome[Any, Any], kind: str) -> Square:
+        """As if each gene's variances were known to be at their best: no more than a lower bound of the uncertainty."""
+        if kind not in ("observed", "sandwich"):
+            raise OptionError(f"information={kind!r} is not there. Use 'observed' or 'sandwich'.")
+        frame, stats = moving(outcome.params, outcome.stats), outcome.stats
+        middle = frame.pull_square(stats.outer) if kind == "sandwich" else None
+        return covariance_of(frame, -frame.pull_square(stats.hessian), middle)
+
+    def log_likelihood(self, outcome: Outcome[Any, Any]) -> float:
+        """At the best variances of every gene."""
+        return float(outcome.stats.log_likelihood)
+
+    def remember(self, params: BlockPoint) -> Remembered:
+        """The parameters that genes share: variances of any gene are found from its samples."""
+        return Remembered(
+            kind="per_gene_block",
+            partitions=self.base.partitions,
+            likelihood=self.base.likelihood,
+            scalars=params.vector()[:SHARED],
+            shares=params.params.shares,
+            proportions=params.params.proportions,
+            scale=self.base.scale,
+        )
+
+    def with_pieces(self, pieces: tuple[Genes, ...]) -> BlockProblem:
+        """The same model of other genes."""
+        return replace(self, base=replace(self.base, pieces=pieces))
+
+    def nearby(self, params: BlockPoint) -> PartitionParams:
+        """No share at 0."""
+        shares = np.maximum(params.params.shares, INSIDE)
+        return replace(params.params, shares=shares / shares.sum())
+
+    def restricted(self, params: Any, coordinate: int, value: float) -> Outcome[Any, Any]:
+        """Raises NotAvailableError."""
+        raise refuse_restricted("variance='per_gene_block'")
