@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 from scipy.special import logsumexp
 
-from varmix.models.partition.curvature import LARGEST_RATIO
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.moderated import log_prior, scale_nodes
+from varmix.models.partition.weighted_scores import LARGEST_RATIO
 from varmix.typing import Array, Matrix, Square, Vector
 
 NUDGE = 1e-3
