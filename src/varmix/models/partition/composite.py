@@ -18,6 +18,7 @@ from varmix.models.partition.joint import BLOCK, LOG_2PI, normalised
 from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.statistics import PartitionStats, spread
+from varmix.models.partition.weighted_scores import WeightedScores
 from varmix.typing import Matrix, Square, Vector
 
 
@@ -72,8 +73,11 @@ def _summarised(params: PartitionParams, partitions: Partitions, genes: Genes) -
         gap = (weighted[j] / v - samples) / v
         moments += a * a * gap[:, None, None] * loads[:, :, None] * loads[:, None, :]
         moments += a * samples[:, None, None] * together
-    scores = CompositeScores.at(params, genes)
-    score, hessian, outer = curvature(scores, params, partitions, genes, densities, posterior, log_density)
+    if params.held_proportions.all():
+        score, hessian, outer = _of_known(params, partitions, genes, densities, posterior, log_density)
+    else:
+        scores = CompositeScores.at(params, genes)
+        score, hessian, outer = curvature(scores, params, partitions, genes, densities, posterior, log_density)
     return PartitionStats(
         log_likelihood=float(log_density.sum()),
         counts=counts,
@@ -100,20 +104,51 @@ def _squares(params: PartitionParams, genes: Genes) -> Matrix:
     return np.asarray(genes.within + genes.counts * (genes.means - params.mean) ** 2)
 
 
+def _of_known(
+    params: PartitionParams,
+    partitions: Partitions,
+    genes: Genes,
+    densities: Matrix,
+    posterior: Matrix,
+    log_density: Vector,
+) -> tuple[Vector, Square, Square]:
+    """Score, Hessian and products of scores where proportions are known: all partitions at once."""
+    n, P, r = genes.counts, params.proportions[genes.types], genes.means - params.mean
+    v = marginal_variances(params, partitions)[:, genes.types]
+    shared = np.stack([((P @ indicator) ** 2).sum(axis=1) for indicator in partitions.indicators])
+    by = [shared, np.broadcast_to((P * P).sum(axis=1), v.shape), np.ones_like(v)]
+    squares, counts = _squares(params, genes), posterior.sum(axis=0)
+    scores = np.empty((SCALARS, len(v), len(genes)))
+    np.matmul(n / v, r.T, out=scores[0])
+    for k, one in enumerate(by, start=1):
+        np.matmul(0.5 * one / v**2, squares.T, out=scores[k])
+        scores[k] -= 0.5 * (n * one / v).sum(axis=1)[:, None]
+    weighted = np.ascontiguousarray(posterior.T)
+    bend = (0.5 * counts[:, None] * n - (weighted @ squares) / v) / v**2
+    pulled = (weighted @ r) * n / v**2
+    curved = np.empty((SCALARS, SCALARS))
+    curved[0, 0] = -float((counts[:, None] * n / v).sum())
+    for k, one in enumerate(by, start=1):
+        curved[0, k] = curved[k, 0] = -float((pulled * one).sum())
+        for m, other in enumerate(by, start=1):
+            curved[k, m] = float((bend * one * other).sum())
+    sums = WeightedScores.empty(SCALARS, params.shares)
+    sums.add(scores, np.ascontiguousarray(densities.T), weighted, log_density)
+    return sums.derivatives(curved)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompositeScores:
-    """Scores of a partition and its expected second derivatives: one variance per sample type."""
+    """Scores of a partition and its expected second derivatives, by P too: one variance per sample type."""
 
     params: PartitionParams
     genes: Genes
     squares: Matrix
-    free: bool
 
     @classmethod
     def at(cls, params: PartitionParams, genes: Genes) -> CompositeScores:
         """What every partition shares."""
-        free = not params.held_proportions.all()
-        return cls(params=params, genes=genes, squares=_squares(params, genes), free=free)
+        return cls(params=params, genes=genes, squares=_squares(params, genes))
 
     def partition(self, indicator: Matrix, weight: Vector) -> tuple[Matrix, Square]:
         """Scores of each gene, and `sum_g R` times the second derivatives of the log density."""
@@ -124,9 +159,9 @@ class CompositeScores:
         loads, q = P @ together, (P * P).sum(axis=1)
         shared = (loads * P).sum(axis=1)
         v = a * shared + self.params.noise()[self.genes.types]
-        by = np.zeros((types, SCALARS + types * size * self.free))
+        by = np.zeros((types, SCALARS + types * size))
         by[:, 1:SCALARS] = np.stack([shared, q, np.ones(types)], axis=1)
-        for s in range(types if self.free else 0):
+        for s in range(types):
             by[s, SCALARS + s * size : SCALARS + (s + 1) * size] = 2.0 * (a * loads[s] + cell * P[s])
         r = self.genes.means - self.params.mean
         slopes = 0.5 * (self.squares / v - n) / v
@@ -138,9 +173,8 @@ class CompositeScores:
         expected[0] = -((weight @ r) * n / v**2) @ by
         expected[:, 0] = expected[0]
         expected[0, 0] = -float(weight.sum() * (n / v).sum())
-        if self.free:
-            for row, mixed in ((1, loads), (2, P)):
-                expected[row, SCALARS:] += (2.0 * slope[:, None] * mixed).ravel()
-                expected[SCALARS:, row] = expected[row, SCALARS:]
-            expected[SCALARS:, SCALARS:] += np.kron(np.diag(2.0 * slope), a * together + cell * np.eye(size))
+        for row, mixed in ((1, loads), (2, P)):
+            expected[row, SCALARS:] += (2.0 * slope[:, None] * mixed).ravel()
+            expected[SCALARS:, row] = expected[row, SCALARS:]
+        expected[SCALARS:, SCALARS:] += np.kron(np.diag(2.0 * slope), a * together + cell * np.eye(size))
         return scores, expected
