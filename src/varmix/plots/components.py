@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
-from varmix.errors import OptionError
+from varmix.errors import NotAvailableError, OptionError
 from varmix.plots.canvas import INK, QUIET, SMALL, TEXT, colour, draw_on, tidy_axes, whole_numbers_on_ticks
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def plot_components(fits: Fit | Mapping[str, Fit], *, of: Of = "variance", ax: A
     An end of an interval that lies on the bound of the parameter space has no cap, and an estimate on the boundary is
     an open circle: the interval is then one-sided. An infinite end is an arrow, an estimate that is not at an optimum a
     cross without an interval; what is known is a grey square. Moment estimates may be negative. Works on loaded fits.
-    Raises OptionError (no fits, an unknown `of`).
+    Raises OptionError (no fits, an unknown `of`), NotAvailableError (proportions that are not of variance).
     """
     if of not in get_args(Of):
         raise OptionError(f"of={of!r} is not known. Use 'variance' or 'proportion'.")
@@ -69,6 +69,11 @@ def _lines(named: Mapping[str, Fit], of: Of) -> pd.DataFrame:
     tables = []
     for name, fit in named.items():
         table = fit.components if of == "variance" else fit.proportions
+        if "term" not in table:
+            raise NotAvailableError(
+                f"A fit of kind '{fit.report.kind}' has no proportions of variance: its proportions are of cell types. "
+                "Use fit.plot.proportions()."
+            )
         tables.append(table.assign(fit=name, moments=fit.criterion == "moments"))
     whole = pd.concat(tables, ignore_index=True)
     last = tables[0]["term"].iloc[-1]

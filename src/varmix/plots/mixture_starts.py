@@ -26,6 +26,7 @@ TONES = {
     "grown": COLOURS[5],
     "random": COLOURS[0],
     "given": COLOURS[3],
+    "vertices": COLOURS[1],
 }
 WIDEST = 1e4
 """Variances that are further from the best end than this factor lie beyond the axis: a poor start can be anywhere."""
@@ -35,13 +36,13 @@ NAMES = {"npmle": "grid, merged", "grown": "class by class"}
 
 
 def plot_starts(fits: Fit | Mapping[str, Fit], *, x: Along = "evaluations", ax: Any = None) -> Figure:
-    """Draw the paths of all starts of a mixture of random effects, coloured by what each start was.
+    """Draw the paths of all starts of a mixture of random effects or partitions, coloured by what each start was.
 
-    Left: how far the log-likelihood is below the best end of all, down to rounding. Right: share and variance of the
-    class that has the largest variance at the end, along the way from the start (a dot) to the best end (a star). A
-    filled circle ends a path that reached the best, a cross one that did not. With a mapping of names to fits of the
-    same data, colours tell the fits. `ax` may be one Axes (for the left panel alone) or two. Works on loaded fits.
-    Raises OptionError (no fits, other data, an unknown `x`), NotAvailableError (a fit without starts).
+    Left: how far the log-likelihood is below the best end of all, down to rounding. Right, of random effects: share
+    and variance of the class that has the largest variance at the end, along the way from the start (a dot) to the best
+    end (a star). A filled circle ends a path that reached the best, a cross one that did not. With a mapping of names
+    to fits of the same data, colours tell the fits. `ax` may be one Axes (for the left panel alone) or two. Works on
+    loaded fits. Raises OptionError (no fits, other data, an unknown `x`), NotAvailableError (a fit without starts).
     """
     if x not in get_args(Along):
         raise OptionError(f"x={x!r} is not known. Use 'evaluations' or 'step'.")
@@ -49,11 +50,12 @@ def plot_starts(fits: Fit | Mapping[str, Fit], *, x: Along = "evaluations", ax: 
     paths = _paths(named)
     best = paths.loc[paths["log_likelihood"].idxmax()]
     floor = ROUNDING * (1.0 + abs(float(best["log_likelihood"])))
-    figure, axes = _axes(ax)
+    classes = "v_1" in paths
+    figure, axes = _axes(ax, 2 if classes else 1)
     tones = _tones(paths, named)
     runs = list(paths.groupby(["fit", "start"], sort=False))
     _gaps(axes[0], runs, float(best["log_likelihood"]), floor, x, tones)
-    if len(axes) > 1:
+    if len(axes) > 1 and classes:
         _ways(axes[1], runs, best, tones)
     _legend(axes[-1], tones, bool(paths["reached"].all()))
     reached = sum(bool(run["reached"].iloc[0]) for _, run in runs)
@@ -112,10 +114,10 @@ def _tones(paths: pd.DataFrame, named: Mapping[str, Fit]) -> dict[str, str]:
     return {NAMES.get(kind, kind): TONES.get(kind, QUIET) for kind in kinds}
 
 
-def _axes(ax: Any) -> tuple[Figure, list[Any]]:
+def _axes(ax: Any, panels: int) -> tuple[Figure, list[Any]]:
     if ax is None:
-        figure = Drawing(figsize=(7.0, 2.9), dpi=100, layout="constrained")
-        return figure, list(figure.subplots(1, 2, gridspec_kw={"wspace": 0.06}))
+        figure = Drawing(figsize=(0.4 + 3.3 * panels, 2.9), dpi=100, layout="constrained")
+        return figure, list(np.ravel(figure.subplots(1, panels, gridspec_kw={"wspace": 0.06})))
     axes = list(np.ravel(np.asarray(ax, dtype=object)))
     if len(axes) > 2:
         raise OptionError(f"{len(axes)} axes were given. Pass one, or two side by side.")

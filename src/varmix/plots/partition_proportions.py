@@ -157,7 +157,7 @@ def _bars(table: ProportionTable, ax: Any) -> Figure:
             along, height, bottom=base, width=0.86 if named else 1.0, color=TONES[t % len(TONES)], label=name,
             hatch=HATCHES[t // len(TONES) % len(HATCHES)], edgecolor="white", linewidth=0.4 if named else 0.0,
         )  # fmt: skip
-        if named:
+        if named and (t < count - 1 or count > 2):  # of two, one is what the other leaves
             _ends(ax, along + 0.5 * ((t + 1.0) / (count + 1.0) - 0.5), base, table, t)
         base = base + height
     ax.set_xlim(-0.6, rows - 0.4)
@@ -203,6 +203,6 @@ def _tell(figure: Any, ax: Any, table: ProportionTable, named: bool) -> None:
     if not np.isfinite(table.upper).any():
         caption(figure, "Without intervals, which need a fit at an optimum that the data tell.")
     elif named:
-        caption(figure, "Lines are 95 % intervals of the part below their dots, rightmost ones of the top part above.")
+        caption(figure, "Lines are 95 % intervals" + (" (rightmost: top part)." if len(table.cell_types) > 2 else "."))
     else:
         caption(figure, "Intervals are in fit.proportions.")

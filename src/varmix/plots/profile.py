@@ -41,7 +41,8 @@ def plot_profile(
 
     The bar is the profile interval of `level` (0.95): the values whose log-likelihood is within half the chi-square
     quantile of the maximum. Of a mixture of random effects, `term` is 'pi' (the share of the first of two classes),
-    'pi_k', 'v_k' or 's', and `of` says nothing. The dashed curve is the parabola that a Wald interval stands for, left
+    'pi_k', 'v_k' or 's', of latent partitions any name in `fit.tidy()` or, as 'proportion[sample type, cell type]', a
+    proportion, and `of` says nothing. The dashed curve is the parabola that a Wald interval stands for, left
     out where the estimate is at 0 and has no standard error. Raises NotAvailableError (moments, loaded fits),
     OptionError (unknown term, `of` or `level`).
     """
@@ -56,6 +57,11 @@ def plot_profile(
         ends = fit.interval(term, kind="profile", level=level)
         estimate, error = (float(fit.correlation[name].iloc[0]) for name in ("estimate", "se"))
         face, label = COLOURS[0] if abs(estimate) < 1.0 else "white", "genetic correlation"
+    elif fit.report.kind == "partition_mixture":
+        path = fit.profile(term, points=POINTS, reach=reach)
+        ends = fit.interval(term, kind="profile", level=level)
+        estimate, error, label, top = _of_partitions(fit, term)
+        face = COLOURS[0] if term == "mean" or 0.0 < estimate < top else "white"
     elif "shares" in fit.report.tables:
         path = fit.profile(term, points=POINTS, reach=reach)
         ends = fit.interval(term, kind="profile", level=level)
@@ -111,6 +117,19 @@ def _of_mixture(fit: Fit, term: str) -> tuple[float, float, str]:
         if term.startswith("v"):
             label = f"variance of class {number} (unit of {response} per unit of x)²"
     return float(row["estimate"]), float(row["se"]), label
+
+
+def _of_partitions(fit: Fit, term: str) -> tuple[float, float, str, float]:
+    """Estimate, standard error, name and upper bound of a partition's share, a proportion, a variance or the mean."""
+    estimates: Any = fit.report.estimates  # type: ignore[attr-defined]
+    at, response = estimates.position(term), fit.facts["response"]
+    estimate, error = float(estimates.values[at]), float(estimates.standard_errors[at])
+    if at >= estimates.first_share:
+        name = str(estimates.names[at])
+        what, inner = name.split("[", 1)
+        return estimate, error, f"{what} of {inner[:-1]}", 1.0
+    label = f"mean of block means ({response})" if term == "mean" else f"variance: {term}, (unit of {response})²"
+    return estimate, error, label, math.inf
 
 
 def _bar(
