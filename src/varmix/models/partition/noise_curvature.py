@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +11,20 @@ from varmix.errors import OptionError
 from varmix.models.partition import composite_heteroscedastic, heteroscedastic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic import HeteroscedasticStats
+from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.noise_point import SCALARS, NoisePoint
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.reduced import Reduced
 from varmix.typing import Index, Matrix, Square, Vector
 
-LIKELIHOODS = {"joint": heteroscedastic, "composite": composite_heteroscedastic}
+Summarise = Callable[[HeteroscedasticParams, Partitions, Genes], HeteroscedasticStats]
+SpreadScore = Callable[[HeteroscedasticParams, Partitions, Genes], float]
+
+LIKELIHOODS: dict[str, tuple[Summarise, SpreadScore]] = {
+    "joint": (heteroscedastic.summarise, heteroscedastic.spread_score),
+    "composite": (composite_heteroscedastic.summarise, composite_heteroscedastic.spread_score),
+}
+"""Statistics of a piece, and their score of the spread where that is 0."""
 
 STEP, FLOOR = 1e-4, 1e-3
 """Differences step by this share of a coordinate, or of this share of its unit where it is smaller: truncation and
@@ -48,10 +56,10 @@ class NoisePosterior:
         """Statistics of one piece; NaN where there is no density."""
         try:
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-                likelihood = LIKELIHOODS[self.likelihood]
-                stats = likelihood.summarise(point.params, self.partitions, piece)
+                summarise, spread_score = LIKELIHOODS[self.likelihood]
+                stats = summarise(point.params, self.partitions, piece)
                 if point.params.spread == 0.0 and not point.held[SPREAD]:
-                    slope = likelihood.spread_score(point.params, self.partitions, piece)
+                    slope = spread_score(point.params, self.partitions, piece)
                     return replace(stats, score_spread=slope)
                 return stats
         except np.linalg.LinAlgError:  # eigenvectors of what is not finite
