@@ -39,8 +39,8 @@ class BlockProblem:
     def __post_init__(self) -> None:
         if np.isnan(self.base.known).any():
             raise NotIdentifiedError(
-                f"{int(np.isnan(self.base.known).sum()):,} proportions are not known: with variance='per_gene_block' the "
-                "likelihood is then unbounded. Give all proportions, or use variance='shared' or 'moderated'."
+                f"{int(np.isnan(self.base.known).sum()):,} proportions are not known: the likelihood of "
+                "variance='per_gene_block' is then unbounded. Give all proportions, or use variance='shared'."
             )
 
     @property
