@@ -19,6 +19,7 @@ from varmix.cli.choices import (
     TracesChoice,
 )
 from varmix.cli.effects import effects, effects_plan
+from varmix.cli.partitions import partitions
 from varmix.cli.terminal import session
 
 app = typer.Typer(
@@ -281,6 +282,7 @@ def many(
 
 app.command()(effects)
 app.command("effects-plan")(effects_plan)
+app.command()(partitions)
 
 
 @app.command()

@@ -38,7 +38,7 @@ def read_columns(path: Path, numbers: Mapping[str, str | None], labels: Mapping[
     is not there, or is there twice), DataError (a cell that is not a finite number: line, column, value),
     MissingExtraError (Parquet without pyarrow).
     """
-    _check_path(path)
+    check_there(path)
     wanted = {option: name for option, name in {**numbers, **labels}.items() if name is not None}
     as_numbers = [name for name in dict.fromkeys(numbers.values()) if name is not None]
     as_text = [name for name in dict.fromkeys(labels.values()) if name is not None]
@@ -53,7 +53,7 @@ def read_columns(path: Path, numbers: Mapping[str, str | None], labels: Mapping[
 
 def column_names(path: Path) -> list[str]:
     """Names of the columns. Raises MissingFileError, FileFormatError, MissingExtraError."""
-    _check_path(path)
+    check_there(path)
     if path.suffix.lower() in PARQUET:
         with _parquet(path) as parquet:
             return list(parquet.read_schema(path).names)
@@ -64,7 +64,8 @@ def column_names(path: Path) -> list[str]:
         raise _damaged(path, error) from error
 
 
-def _check_path(path: Path) -> None:
+def check_there(path: Path) -> None:
+    """Raise MissingFileError, which names similar files there."""
     if not path.is_file():
         there = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, there, n=3)
@@ -78,7 +79,7 @@ def _damaged(path: Path, error: BaseException) -> FileFormatError:
 
 def _read_text(path: Path, wanted: Mapping[str, str], numbers: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     comments, names, mark = _opening(path)
-    _check_there(wanted, names, path)
+    _check_columns(wanted, names, path)
     return _read_cells(path, comments, names, mark, numbers, labels)
 
 
@@ -136,7 +137,7 @@ LABEL = "label:"
 
 def _read_parquet(path: Path, wanted: Mapping[str, str], numbers: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     with _parquet(path) as parquet:
-        _check_there(wanted, list(parquet.read_schema(path).names), path)
+        _check_columns(wanted, list(parquet.read_schema(path).names), path)
         table = parquet.read_table(path, columns=list(dict.fromkeys([*numbers, *labels]))).to_pandas()
     if not len(table):
         raise FileFormatError(f"{path} has no rows.")
@@ -184,7 +185,7 @@ def _fields(line: str, mark: str | None) -> list[str]:
     return [cell.strip() for cell in next(reader)]
 
 
-def _check_there(wanted: Mapping[str, str], names: list[str], path: Path) -> None:
+def _check_columns(wanted: Mapping[str, str], names: list[str], path: Path) -> None:
     shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
     for option, name in wanted.items():
         if name not in names:
