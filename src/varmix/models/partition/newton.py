@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from varmix.models.partition.params import PartitionParams
+from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.scheme import PartitionScheme
 from varmix.models.partition.statistics import PartitionStats
+from varmix.typing import Mask, Vector
+
+STARVED = 2.0
+"""Factor by which EM raises a share from which its value is taken: Newton can but double a share that is far too small,
+where a gene or two ask for it with a density larger by any power of ten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,4 +34,12 @@ class Newton(PartitionScheme):
         target = reduced.target(
             params.vector(), reduced.pull(score), -reduced.pull_square(hessian), reduced.pull_square(products)
         )
-        return params.moved_to(target)
+        held, count = params.held[SCALARS : SCALARS + len(params.shares)], len(params.shares)
+        shares = _fed(params.shares, target[SCALARS : SCALARS + count], stats.counts / stats.counts.sum(), held)
+        return params.moved_to(np.concatenate([target[:SCALARS], shares, target[SCALARS + count :]]))
+
+
+def _fed(before: Vector, shares: Vector, likely: Vector, held: Mask) -> Vector:
+    """Newton's shares, with EM's `likely` ones in place of those that are starved."""
+    starved = (likely > STARVED * before) & (likely > shares) & ~held
+    return np.where(starved, likely, shares)
