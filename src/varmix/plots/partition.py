@@ -24,6 +24,9 @@ CERTAINTY = LinearSegmentedColormap.from_list("certainty", ["#FFFFFF", "#9CC9E6"
 SURE = 0.9
 """Probability from which a gene's partition counts as told."""
 
+LONGEST = 60
+"""Letters of a partition in words on one line; beyond, cell types are abbreviated."""
+
 FEW = 4
 """Names that an error lists."""
 
@@ -70,6 +73,26 @@ def by_gene(fit: Fit, name: str) -> Any:
             "itself, before fit.save()."
         )
     return fit.table(name)
+
+
+def abbreviated(words: Sequence[str]) -> list[str]:
+    """Partitions in words on lines of 60 letters: names of cell types cut to as many letters as that leaves.
+
+    Where names would be the same then, the middle of the line is left out instead.
+    """
+    if max(len(word) for word in words) <= LONGEST:
+        return list(words)
+    split = [[[name.strip() for name in block.split("=")] for block in word.split("|")] for word in words]
+    names = list(dict.fromkeys(name for blocks in split for block in blocks for name in block))
+    for letters in range(max(len(name) for name in names) - 2, 0, -1):
+        cut = {name: name if len(name) <= letters + 1 else f"{name[:letters]}." for name in names}
+        if len(set(cut.values())) < len(names):
+            break
+        told = [" | ".join(" = ".join(cut[name] for name in block) for block in blocks) for blocks in split]
+        if max(len(word) for word in told) <= LONGEST:
+            return told
+    half = LONGEST // 2 - 1
+    return [word if len(word) <= LONGEST else f"{word[:half]}…{word[-half:]}" for word in words]
 
 
 def chosen_genes(names: Sequence[str], genes: Any) -> Index:

@@ -31,6 +31,9 @@ ACROSS = 4
 LETTER = 0.062
 """Width of a letter, inches."""
 
+LINE = 0.125
+"""Height of a line of small text, inches."""
+
 NARROWEST, WIDEST = 1.75, 2.6
 """Width of a panel, inches."""
 
@@ -52,11 +55,13 @@ def plot_expression(fit: Fit, genes: Any = None) -> Figure:
     if len(rows) > MOST_PANELS:
         raise OptionError(f"{len(rows):,} genes are too many for one figure. Name at most {MOST_PANELS}.")
     types = [name for name in expression.columns[1:] if f"sd({name})" in expression.columns]
-    wide = _width(types, [whole.words[j] for j in whole.probabilities[rows].argmax(axis=1)])
+    words = [whole.words[j] for j in whole.probabilities[rows].argmax(axis=1)]
+    wide = _width(types, words)
+    above = LINE * (2 + max(_wrapped(word, wide).count("\n") for word in words))
     across = min(ACROSS, len(rows))
     down = math.ceil(len(rows) / across)
     below = LETTER * max(len(name) for name in types) if _tilted(types, wide) else 0.1
-    figure = Drawing(figsize=(wide * across + 0.3, (1.65 + below) * down + 0.35), dpi=100, layout="constrained")
+    figure = Drawing(figsize=(wide * across + 0.3, (1.35 + above + below) * down + 0.35), dpi=100, layout="constrained")
     axes = np.ravel(figure.subplots(down, across, squeeze=False))
     for ax, row in zip(axes, rows, strict=False):
         means = expression.iloc[row][types].to_numpy(dtype=np.float64)

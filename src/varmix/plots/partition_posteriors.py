@@ -9,7 +9,7 @@ import numpy as np
 
 from varmix.plots.canvas import HALO, INK, QUIET, SMALL, draw_on, spread_apart, tidy_axes
 from varmix.plots.mixture import headline
-from varmix.plots.partition import CERTAINTY, SURE, Posteriors, chosen_genes, positive
+from varmix.plots.partition import CERTAINTY, SURE, Posteriors, abbreviated, chosen_genes, positive
 from varmix.typing import Index, Matrix
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ COLUMN = 0.14
 
 LETTER = 0.057
 """Width of a letter of small text, inches."""
-
-LONGEST = 60
-"""Letters of a partition in words beyond which the middle is left out."""
 
 NAMED = 40
 """Genes up to which each is named."""
@@ -56,7 +53,7 @@ def plot_partitions(fit: Fit, genes: Any = None, *, most: int = MOST, ax: Axes |
     whole = Posteriors.of(fit)
     rows = np.arange(len(whole.genes)) if genes is None else chosen_genes(whole.genes, genes)
     bands = Bands.of(whole, rows, most)
-    words = [_short(word) for word in bands.words]
+    words = abbreviated(bands.words)
     height = max(2.4, LINE * (len(words) + 1) + 0.9, LINE * len(rows) + 0.9 if len(rows) <= NAMED else 0.0)
     across = max(1.6, COLUMN * len(words))
     beside = LETTER * (max(len(word) for word in words) + 12)
@@ -183,13 +180,6 @@ def _inside(wanted: list[float], gap: float) -> list[float]:
     for k in reversed(range(len(places))):
         places[k] = min(places[k], high - (len(places) - 1 - k) * gap)
     return places
-
-
-def _short(word: str) -> str:
-    if len(word) <= LONGEST:
-        return word
-    half = LONGEST // 2 - 1
-    return f"{word[:half]}…{word[-half:]}"
 
 
 def _message(bands: Bands) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from varmix.plots.canvas import COLOURS, INK, QUIET, SMALL, TEXT, draw_on, tidy_axes
 from varmix.plots.mixture import caption, headline, number
-from varmix.plots.partition import check_kind, positive
+from varmix.plots.partition import abbreviated, check_kind, positive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,8 @@ def plot_shares(fit: Fit, *, most: int = MOST, ax: Axes | None = None) -> Figure
     most = positive(most, "most")
     table = fit.shares.sort_values("estimate", ascending=False, kind="stable", ignore_index=True)
     shown, rest = table.head(most), table.iloc[most:]
-    longest = max(len(str(word)) for word in shown["partition"])
+    words = abbreviated([str(word) for word in shown["partition"]])
+    longest = max(len(word) for word in words)
     figure, ax = draw_on(ax, width=min(3.7 + LETTER * longest, 9.0), height=max(ROW * len(shown) + 0.95, 1.4))
     tidy_axes(ax)
     ax.spines["left"].set_visible(False)
@@ -47,7 +48,7 @@ def plot_shares(fit: Fit, *, most: int = MOST, ax: Axes | None = None) -> Figure
     right = max(ends, default=1.0) or 1.0
     ax.set_xlim(-0.03 * right, 1.04 * right)
     ax.set_ylim(-len(shown) + 0.4, 0.6)
-    ax.set_yticks([-float(place) for place in range(len(shown))], [str(word) for word in shown["partition"]])
+    ax.set_yticks([-float(place) for place in range(len(shown))], words)
     ax.tick_params(axis="y", length=0.0, labelsize=TEXT)
     ax.set_xlabel("share of genes, with 95 % interval" if shown["lower"].notna().any() else "share of genes")
     headline(ax, _message(table))
