@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
+import varmix as vm
 from varmix.models.partition import joint
 from varmix.models.partition.climb import Climb
 from varmix.models.partition.model import PartitionMixture
@@ -74,6 +75,12 @@ def core(shape: Shape, noise: str, likelihood: str = "joint", **options: Any) ->
     return run
 
 
+def public(shape: Shape, noise: str) -> Callable[[], Any]:
+    """The public function."""
+    values, sample_type, proportions, _ = simulate(shape)
+    return lambda: vm.partition_mixture(values, sample_type, proportions=proportions, noise=noise)
+
+
 def targets(quick: bool) -> Table:
     """Three fits to their certificates, one run of everything, with one noise and with both."""
     found = {}
@@ -81,10 +88,11 @@ def targets(quick: bool) -> Table:
         sizes = (shape[0] // 10, *shape[1:]) if quick else shape
         row: Table = {"genes": sizes[0], "target": seconds}
         for noise in ("cell", "both"):
-            run = core(sizes, noise)
+            run, whole = core(sizes, noise), public(sizes, noise)
             outcome = run()
             row[noise] = {
                 "seconds": best(run, 2),
+                "public_seconds": best(whole, 1 if sizes[0] > 10_000 else 2),
                 "evaluations": outcome.progress.last.evaluations,
                 "status": outcome.status.name,
                 "newton_decrement": outcome.certificate.newton_decrement,
@@ -205,7 +213,7 @@ def methods(quick: bool) -> list[Table]:
 
 def figure(found: Table, path: Path) -> None:
     """Seconds of an evaluation, and its operations at the speed of a matrix product."""
-    canvas = Figure(figsize=(9.0, 3.2), layout="constrained")
+    canvas = Figure(figsize=(10.5, 3.2), layout="constrained")
     words = {"genes": "genes", "types": "sample types", "partitions": "partitions"}
     for ax, (name, label) in zip(canvas.subplots(1, 3, sharey=True), words.items(), strict=True):
         rows = found[name]
@@ -220,7 +228,7 @@ def figure(found: Table, path: Path) -> None:
         ax.set_xlabel(label)
         ax.spines[["top", "right"]].set_visible(False)
     canvas.axes[0].set_ylabel("seconds")
-    canvas.axes[0].legend(frameon=False, fontsize=7)
+    canvas.axes[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     canvas.savefig(path, dpi=110)
 
 
@@ -237,7 +245,8 @@ def told(name: str, found: Any) -> str:
             for noise in ("cell", "both"):
                 own = row[noise]
                 lines.append(
-                    f"{row['genes']:,} genes, {words}, noise {noise}: {ends(own)} (target {row['target']:g} s)"
+                    f"{row['genes']:,} genes, {words}, noise {noise}: {ends(own)} (target {row['target']:g} s); "
+                    f"with the report {own['public_seconds']:.2f} s"
                 )
     elif name == "evaluation":
         lines.append(f"a matrix product does {found['product_speed'] / 1e9:.1f} billion operations a second")
