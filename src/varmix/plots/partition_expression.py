@@ -37,6 +37,9 @@ LINE = 0.125
 NARROWEST, WIDEST = 1.75, 2.6
 """Width of a panel, inches."""
 
+NARROW = 2.5
+"""Width of the figure that its caption needs, inches."""
+
 MARKS = "osD^vP*"
 """Of blocks, so that they differ without colour."""
 
@@ -61,7 +64,9 @@ def plot_expression(fit: Fit, genes: Any = None) -> Figure:
     across = min(ACROSS, len(rows))
     down = math.ceil(len(rows) / across)
     below = LETTER * max(len(name) for name in types) if _tilted(types, wide) else 0.1
-    figure = Drawing(figsize=(wide * across + 0.3, (1.35 + above + below) * down + 0.35), dpi=100, layout="constrained")
+    figure = Drawing(
+        figsize=(max(wide * across + 0.3, NARROW), (1.35 + above + below) * down + 0.35), dpi=100, layout="constrained"
+    )
     axes = np.ravel(figure.subplots(down, across, squeeze=False))
     for ax, row in zip(axes, rows, strict=False):
         means = expression.iloc[row][types].to_numpy(dtype=np.float64)
@@ -74,7 +79,7 @@ def plot_expression(fit: Fit, genes: Any = None) -> Figure:
     for ax in axes[len(rows) :]:
         ax.set_visible(False)
     figure.supylabel(str(fit.facts["response"]), fontsize=TEXT, color=INK)
-    caption(figure, "Posterior mean ± sd; cell types of one block of the most probable partition are joined.")
+    caption(figure, "Posterior mean ± sd; blocks are joined.")
     return figure
 
 
