@@ -12,9 +12,11 @@ from varmix import errors
 
 if TYPE_CHECKING:
     from varmix.api import (
+        Dirichlet,
         Moments,
         genetic_correlation,
         genetic_correlation_from_summaries,
+        partition_mixture,
         plan_random_effect_mixture,
         random_effect_mixture,
         variance_components,
@@ -25,13 +27,16 @@ if TYPE_CHECKING:
     from varmix.iteration import Status
     from varmix.plots import plot_components, plot_paths, plot_profile
     from varmix.results import Fit, load
+    from varmix.results.partition_mixture.matching import match_cell_types
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Dirichlet": "varmix.api",
     "Moments": "varmix.api",
     "genetic_correlation": "varmix.api",
     "genetic_correlation_from_summaries": "varmix.api",
+    "partition_mixture": "varmix.api",
     "plan_random_effect_mixture": "varmix.api",
     "random_effect_mixture": "varmix.api",
     "variance_components": "varmix.api",
@@ -49,10 +54,12 @@ _HOME = {
     "plot_profile": "varmix.plots",
     "Fit": "varmix.results",
     "load": "varmix.results",
+    "match_cell_types": "varmix.results.partition_mixture.matching",
 }
 
 __all__ = [
     "ArraySource",
+    "Dirichlet",
     "Fit",
     "Moments",
     "RelationshipMatrix",
@@ -61,7 +68,9 @@ __all__ = [
     "genetic_correlation",
     "genetic_correlation_from_summaries",
     "load",
+    "match_cell_types",
     "open_plink",
+    "partition_mixture",
     "plan_random_effect_mixture",
     "plot_components",
     "plot_paths",

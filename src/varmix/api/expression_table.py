@@ -28,9 +28,9 @@ from varmix.api.expression_stream import (
 )
 from varmix.api.partition_choice import choose_partitions, confused
 from varmix.api.proportions_table import ProportionsTable, read_proportions
-from varmix.api.sample_types import read_labels
 from varmix.errors import VarmixWarning
 from varmix.formula.expression_values import expression_values
+from varmix.formula.sample_types import read_labels
 from varmix.iteration import Runner, Serial
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.model import PartitionMixture

@@ -119,7 +119,8 @@ def build_problem(
     told: dict[str, Any] = {"variance": variance}
     diagnosis = _diagnosed(base)
     if terms is None:
-        terms = SETS["cell"] if variance == "per_gene_block" else _shown(base, diagnosis)
+        fixed = variance == "per_gene_block" or likelihood == "composite"  # the source note's noise
+        terms = SETS["cell"] if fixed else _shown(base, diagnosis)
         told["notes"] = [f"The noise was chosen so: {' + '.join(_ordered(terms))}. {diagnosis.words}"]
     elif missed := _missed(terms, diagnosis):
         told["cautions"] = [f"{diagnosis.words} The noise has no term for that: see noise='full', or add {missed}."]

@@ -11,10 +11,10 @@ import pandas as pd
 
 from varmix.api.dirichlet import Dirichlet
 from varmix.api.partition_choice import names_in
-from varmix.api.sample_types import refuse_twice
 from varmix.errors import AlignmentError, DataError, OptionError, ShapeError
 from varmix.formula.frame import try_frame
 from varmix.formula.named_rows import named_rows
+from varmix.formula.sample_types import refuse_twice
 from varmix.genotype.numbers import real_numbers
 from varmix.typing import Matrix
 

@@ -19,9 +19,9 @@ from varmix.api.proportions_given import (
     read_given,
     with_columns,
 )
-from varmix.api.sample_types import alike, number_types, refuse_twice, whole_numbers
 from varmix.errors import AlignmentError, DataError, NotIdentifiedError, RepairWarning, ShapeError
 from varmix.formula.proportion_rows import checked_rows
+from varmix.formula.sample_types import alike, number_types, refuse_twice, whole_numbers
 from varmix.typing import Index, Matrix
 
 

@@ -6,14 +6,12 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-import numpy as np
 import pandas as pd
 
 from varmix.errors import NotAvailableError
 from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Status
 from varmix.results.report import Facts, Report
-from varmix.typing import Vector
 
 RESTORERS = {
     "variance_components": "varmix.results.variance_components.saved",

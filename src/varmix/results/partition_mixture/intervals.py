@@ -74,7 +74,8 @@ class Intervals:
 
     def path(self, at: int, points: int, reach: float) -> pd.DataFrame:
         """The profile at `points` values over `reach` times its 95 % interval in drop: value, log_likelihood."""
-        if not (isinstance(points, (int, np.integer)) and points >= 2 and reach > 0.0):
+        given: Any = points
+        if not isinstance(given, (int, np.integer)) or points < 2 or not reach > 0.0:
             raise OptionError(f"points={points!r} must be at least 2 and reach={reach!r} positive.")
         profile = self._profile(at)
         level = min(float(stats.chi2.cdf(reach * stats.chi2.ppf(LEVEL, 1), 1)), 1.0 - 1e-12)

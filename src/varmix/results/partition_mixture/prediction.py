@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from varmix.models.partition.genes import reduce_samples
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.remembered import Remembered
 from varmix.results.partition_mixture.genes import GeneTables
-from varmix.typing import Index
+from varmix.results.partition_mixture.new_samples import new_mixtures
+from varmix.typing import Index, Matrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,25 +75,38 @@ class Memory:
         )
 
 
-def predict_genes(memory: Memory, new: Any, *, sample_type: Any = None, on_missing: str | None = "mask") -> GeneTables:
+def predict_genes(
+    memory: Memory, new: Any, *, sample_type: Any = None, proportions: Any = None, on_missing: str | None = "mask"
+) -> GeneTables:
     """Tables of the genes of `new` (G, n): an array or data frame of expression in the units of the fit.
 
     Its samples are those of the fit (by name where both have names, else in order), or others of the fit's sample types
-    that `sample_type` (n,) names. `on_missing` "mask" leaves missing values out, "error" refuses them. Raises
-    AlignmentError, ShapeError, OptionError, DataError.
+    that `sample_type` (n,) names, or mixtures of their own with known `proportions` (a row per type, or per sample).
+    `on_missing` "mask" leaves missing values out, "error" refuses them. Raises AlignmentError, ShapeError, OptionError,
+    DataError.
     """
     given = expression_values(new)
+    _check_values(given.values, on_missing)
+    found = memory.remembered
+    if proportions is None:
+        values, codes = _placed(memory, given.values, given.samples if given.framed else None, sample_type)
+        types = len(memory.sample_types)
+    else:
+        genes = None if given.numbered else given.genes
+        rows, codes = new_mixtures(proportions, sample_type, given.samples, genes, found.partitions.types)
+        values, types, found = given.values, len(rows), replace(found, proportions=rows)
+    pieces = reduce_samples(values / found.scale, codes, types)
+    return GeneTables(genes=given.genes, posterior=found.posterior(pieces))
+
+
+def _check_values(values: Matrix, on_missing: str | None) -> None:
     if on_missing not in (None, "mask", "error"):
         raise OptionError(f"on_missing={on_missing!r} is not known. Use 'mask' or 'error'.")
-    absent = int(np.isnan(given.values).sum())
-    if np.isinf(given.values).any():
-        raise NotFiniteError(f"{int(np.isinf(given.values).sum()):,} new values are infinite. Correct them, or use NaN.")
+    if np.isinf(values).any():
+        raise NotFiniteError(f"{int(np.isinf(values).sum()):,} new values are infinite. Correct them, or use NaN.")
+    absent = int(np.isnan(values).sum())
     if absent and on_missing == "error":
         raise NotFiniteError(f"{absent:,} new values are missing. Pass on_missing='mask' to do without them.")
-    values, codes = _placed(memory, given.values, given.samples if given.framed else None, sample_type)
-    found = memory.remembered
-    pieces = reduce_samples(values / found.scale, codes, len(memory.sample_types))
-    return GeneTables(genes=given.genes, posterior=found.posterior(pieces))
 
 
 def simulated(memory: Memory, genes: pd.Index[Any], rng: np.random.Generator) -> pd.DataFrame:
@@ -100,6 +114,10 @@ def simulated(memory: Memory, genes: pd.Index[Any], rng: np.random.Generator) ->
     if memory.sample_type is None or memory.samples is None:
         raise NotAvailableError("A fit of a stream does not keep its samples, and cannot draw them.")
     found = memory.remembered
+    if found.kind == "per_gene_block":
+        raise NotAvailableError(
+            "With variance='per_gene_block' nothing is known of the noise of a gene that is drawn. Use 'moderated'."
+        )
     params = found.params() if found.kind == "shared" else found.noise_params()
     draw = draw_genes(params, found.partitions, memory.sample_type, len(genes), rng)
     return pd.DataFrame(draw.values * found.scale, index=genes, columns=list(memory.samples))

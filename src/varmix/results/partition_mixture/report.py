@@ -64,7 +64,7 @@ class PartitionMixtureReport(Report):
         self.estimates = Estimates(problem, estimation.outcome, labels.sample_types)
         self.intervals = Intervals(self.estimates)
         self.parameters = Parameters(self.estimates, self.intervals, labels.sample_types)
-        self.information = self.estimates.kind  # type: ignore[misc]
+        self.information = self.estimates.kind
 
     @property
     def status(self) -> Status:
@@ -83,6 +83,7 @@ class PartitionMixtureReport(Report):
         value = base.log_likelihood_outward(self.problem.log_likelihood(outcome))
         parameters = free_parameters(self.problem)
         joint = base.likelihood == "joint"
+        counted = joint and self.estimation.notes.get("variance") != "per_gene_block"  # all parameters are counted
         return {
             "model": "latent partitions",
             "advice": advice_on(self.status),
@@ -93,8 +94,8 @@ class PartitionMixtureReport(Report):
             "log_likelihood": value,
             "objective": base.log_likelihood_outward(outcome.objective),
             "deviance": -2.0 * value,
-            "aic": 2.0 * parameters - 2.0 * value if joint else math.nan,
-            "bic": math.log(base.genes) * parameters - 2.0 * value if joint else math.nan,
+            "aic": 2.0 * parameters - 2.0 * value if counted else math.nan,
+            "bic": math.log(base.genes) * parameters - 2.0 * value if counted else math.nan,
             "parameters": parameters,
             "n": base.genes,
             "values": base.samples,
