@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from varmix.cli.partitions_known import Comparison, compared, matched_fit
 from varmix.cli.partitions_request import PartitionsOutput
 from varmix.cli.partitions_tables import PartitionTables, types_of
 from varmix.errors import ConvergenceWarning
+from varmix.inference.wald import LEVEL
 from varmix.results import Fit
 from varmix.results.partition_mixture.report import PartitionMixtureReport
 
@@ -57,7 +58,7 @@ def find_partitions(fit: Fit, read: PartitionTables, output: PartitionsOutput) -
         if read.known is not None:
             fit = matched_fit(fit, read.known, read.types, _report(fit))
         report = _report(fit)
-        tables = _parameters(report, output.level)
+        tables = _parameters(fit, report, output.level)
         draws = None
         if output.bootstrap is not None:
             draws = _bootstrap(fit, report, output)
@@ -90,16 +91,19 @@ def _report(fit: Fit) -> PartitionMixtureReport:
     return fit.report
 
 
-def _parameters(report: PartitionMixtureReport, level: float) -> dict[str, pd.DataFrame]:
+def _parameters(fit: Fit, report: PartitionMixtureReport, level: float) -> dict[str, pd.DataFrame]:
+    """The tables of parameters; those that the fit keeps where their level is asked for."""
     found = report.parameters
-    tables = {
-        "shares": found.shares(level),
-        "components": found.components(level),
-        "coefficients": found.coefficients(level).rename_axis("name").reset_index(),
-        "shapes": found.shapes(level),
-        "proportions": found.proportions(level),
+    made: dict[str, Callable[[float], pd.DataFrame]] = {
+        "shares": found.shares,
+        "components": found.components,
+        "coefficients": found.coefficients,
+        "shapes": found.shapes,
+        "proportions": found.proportions,
     }
-    return {name: table for name, table in tables.items() if name != "shapes" or len(table)}
+    kept = {name: make for name, make in made.items() if name in report.tables}
+    tables = {name: fit.table(name) if level == LEVEL else make(level) for name, make in kept.items()}
+    return tables | {"coefficients": tables["coefficients"].rename_axis("name").reset_index()}
 
 
 def _bootstrap(fit: Fit, report: PartitionMixtureReport, output: PartitionsOutput) -> pd.DataFrame:
