@@ -188,3 +188,23 @@ def test_names_factors_and_free_parameters_have_every_coordinate(problem):
         assert len(names(each, list("abcde"))) == len(factors(each)) == len(each.held) == size
     assert free_parameters(problem) == 3 + 4
     assert factors(problem)[1] == problem.base.scale**2
+
+
+@pytest.mark.parametrize("family", ["shared", "noise"])
+def test_a_held_proportion_keeps_its_prior(family):
+    """At its own estimate a restricted maximum is the maximum, the prior of the held entry included."""
+    known = P.copy()
+    known[3] = np.nan
+    base = PartitionMixture.of(draw(150, 4), SAMPLE_TYPE, PARTITIONS, known, concentration=np.full(P.shape, 2.0))
+    problem = (
+        SharedProblem(base=base, options=Climb())
+        if family == "shared"
+        else NoiseProblem(base=base, terms=frozenset({"cell"}))
+    )
+    outcome = fitted(problem)
+    at = len(problem.scalars) + 5 + 3 * 3 + 1
+    vector = problem.vector(outcome.params)
+    assert problem.restricted(outcome.params, at, float(vector[at])).objective == pytest.approx(
+        outcome.objective, abs=1e-7
+    )
+    assert problem.restricted(outcome.params, at, 0.5 * float(vector[at])).objective < outcome.objective

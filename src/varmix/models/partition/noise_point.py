@@ -101,7 +101,8 @@ class NoisePoint:
     def unit(self) -> Vector:
         """Size by which a coordinate near 0 is judged small, (K,)."""
         params, noise = self.params, self.params.noise
-        variance = sum(getattr(noise, name) for name in NAMES if name not in EXPONENTS)
+        total = sum(getattr(noise, name) for name in NAMES if name not in EXPONENTS)
+        variance = total if total > 0.0 else params.between  # a product of samples may have no noise at all [PART-6]
         sizes = dict.fromkeys(SCALARS, variance) | dict.fromkeys(EXPONENTS, 1.0)
         sizes |= {"mean": max(params.between, variance) ** 0.5, "between": max(params.between, variance), "spread": 1.0}
         return np.concatenate(

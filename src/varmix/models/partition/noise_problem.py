@@ -20,7 +20,7 @@ from varmix.models.partition.noise_newton import FLAT, Curvature, polish
 from varmix.models.partition.noise_point import SCALARS as NAMES
 from varmix.models.partition.noise_point import NoisePoint
 from varmix.models.partition.noise_starts import free_names, noise_start, vertex_start
-from varmix.models.partition.problem import LENGTH, PURE, VARIANCE, Scalar
+from varmix.models.partition.problem import LENGTH, PURE, VARIANCE, Scalar, with_held_prior
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.restriction import held_at
@@ -166,7 +166,8 @@ class NoiseProblem:
         vector, fixed = held_at(params.vector(), params.fixed, params.simplexes, coordinate, value)
         start = replace(params, fixed=fixed).placed(vector)
         pieces = self.base.pieces
-        return polish(self._posterior, start, pieces, max_iterations=RESTRICTED, tolerance=NEAR)[0]
+        outcome = polish(self._posterior, start, pieces, max_iterations=RESTRICTED, tolerance=NEAR)[0]
+        return with_held_prior(self, outcome, vector, fixed)
 
     def _products(self, point: NoisePoint, frame: Reduced) -> Square:
         """Products of scores of some `GROUPS` groups of genes, which are independent of one another."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.special import xlogy
 
 from varmix.errors import NotAvailableError
 from varmix.iteration import Outcome
@@ -109,6 +110,17 @@ def free_parameters(problem: Problem) -> int:
     rows = free[first + count :].reshape(base.known.shape).sum(axis=1)
     shares = int(free[first : first + count].sum())
     return int(free[:first].sum()) + max(shares - 1, 0) + int(np.maximum(rows - 1, 0).sum())
+
+
+def with_held_prior(problem: Problem, outcome: Outcome[Any, Any], vector: Vector, fixed: Mask) -> Outcome[Any, Any]:
+    """A restricted outcome with the log prior of the proportions that it alone holds: climbs count what moves."""
+    alpha = problem.base.concentration
+    if alpha is None:
+        return outcome
+    first = len(problem.scalars) + len(problem.base.partitions)
+    held = (fixed & ~problem.held)[first:]
+    prior = float(xlogy(alpha.ravel() - 1.0, vector[first:])[held].sum())
+    return replace(outcome, objective=outcome.objective + prior)
 
 
 def refuse_restricted(what: str) -> NotAvailableError:

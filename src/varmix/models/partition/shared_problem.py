@@ -14,7 +14,7 @@ from varmix.models.partition.covariance import covariance_of
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.params import SCALARS, PartitionParams
-from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar
+from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar, with_held_prior
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.restriction import held_at
@@ -110,7 +110,7 @@ class SharedProblem:
         """One coordinate held; the others of its simplex share what it leaves."""
         start = holding(params, coordinate, value)
         climb = replace(self.options, scheme="newton", accelerate="none", tolerance=NEAR)
-        return climb.run_held(self.base, start)
+        return with_held_prior(self, climb.run_held(self.base, start), start.vector(), start.held)
 
 
 def holding(params: PartitionParams, coordinate: int, value: float) -> PartitionParams:

@@ -55,7 +55,7 @@ class Parameters:
         return pd.DataFrame(rows, columns=["name", "estimate", "se", "lower", "upper", "interval", "on_boundary", "of"])
 
     def proportions(self, level: float) -> pd.DataFrame:
-        """One row per sample type and cell type."""
+        """One row per sample type and cell type; intervals are Wald's: `fit.interval` has those of entries near 0."""
         first = self.estimates.first_share + len(self.estimates.shares)
         cells = self.estimates.problem.base.partitions.types
         rows = [(d, t) for d in range(len(self.sample_types)) for t in range(len(cells))]
@@ -63,7 +63,7 @@ class Parameters:
             {
                 "sample_type": self.sample_types[d],
                 "cell_type": cells[t],
-                **self._row(first + d * len(cells) + t, level),
+                **self._row(first + d * len(cells) + t, level, quick=True),
             }
             for d, t in rows
         )
@@ -90,10 +90,11 @@ class Parameters:
         here = [at for at, scalar in enumerate(scalars) if scalar.power == power]
         return [at for at in here if not held[at] or (power == VARIANCE and inner[at] > 0.0)]
 
-    def _row(self, at: int, level: float) -> dict[str, Any]:
+    def _row(self, at: int, level: float, *, quick: bool = False) -> dict[str, Any]:
         estimates = self.estimates
         value, held = float(estimates.values[at]), bool(estimates.held[at])
-        lower, upper, used = (math.nan, math.nan, "known") if held else self.intervals.default(at, level)
+        ends = self.intervals.quick if quick else self.intervals.default
+        lower, upper, used = (math.nan, math.nan, "known") if held else ends(at, level)
         error = math.nan if held else float(estimates.standard_errors[at])
         return {
             "estimate": value,
