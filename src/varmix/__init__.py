@@ -1,4 +1,4 @@
-"""Variance components and mixtures with hidden normal effects: one loop fits them, one result reports them.
+"""Variance components, mixtures and partitions with hidden normal effects: one loop fits them, one result reports them.
 
 Names are loaded when first used, so that `import varmix` stays light.
 """

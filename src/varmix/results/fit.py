@@ -14,7 +14,6 @@ from varmix.inference.generator import generator_of
 from varmix.iteration import Certificate, Status
 from varmix.results import html, store, text
 from varmix.results.report import Report
-from varmix.typing import Vector
 
 
 class Fit:
@@ -81,7 +80,8 @@ class Fit:
 
     @property
     def proportions(self) -> pd.DataFrame:
-        """Proportions of variance (heritabilities): term, estimate, se, lower, upper, interval [VC-9]."""
+        """Proportions of variance (heritabilities): term, estimate, se, lower, upper, interval [VC-9]. Of latent
+        partitions those of cell types in sample types [PART-7]."""
         return self.table("proportions")
 
     @property
@@ -151,7 +151,7 @@ class Fit:
         return self.report.compare(other.report, **options)
 
     def bootstrap(self, replicates: int = 200, rng: np.random.Generator | int | None = None) -> Any:
-        """Parametric bootstrap: refits of draws from the fitted model."""
+        """Refits of draws from the fitted model; of latent partitions of genes drawn with replacement."""
         return self.report.bootstrap(replicates, generator_of(rng))
 
     def covariance(self, information: str | None = None) -> pd.DataFrame:
@@ -161,15 +161,17 @@ class Fit:
         """
         return self.report.covariance(information or self.report.information)
 
-    def predict(self, new: Any = None, **options: Any) -> Vector:
-        """Expected responses: fitted values, or those of new rows.
+    def predict(self, new: Any = None, **options: Any) -> Any:
+        """Expected responses, shape (n,): fitted values, or those of new rows.
 
-        `new` holds their covariates (coded as in the fit), `designs` and `kernels` what belongs to each term.
+        `new` holds their covariates (coded as in the fit), `designs` and `kernels` what belongs to each term. Of latent
+        partitions: tables of new genes (`classes`, `expression`, `together`, `differences`) whose samples are those of
+        the fit, of types that `sample_type` names, or mixtures in known `proportions` [PART-8].
         """
         return self.report.predict(new, **options)
 
-    def simulate(self, rng: np.random.Generator | int | None = None) -> Vector:
-        """A response drawn from the fitted model, shape (n,)."""
+    def simulate(self, rng: np.random.Generator | int | None = None) -> Any:
+        """A response drawn from the fitted model, shape (n,); of latent partitions a data frame genes x samples."""
         return self.report.simulate(generator_of(rng))
 
     # broom.mixed's three verbs

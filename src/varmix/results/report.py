@@ -15,7 +15,6 @@ import pandas as pd
 from varmix.errors import NotAvailableError
 from varmix.iteration import Certificate, Status
 from varmix.results import broom
-from varmix.typing import Vector
 
 Facts = Mapping[str, Any]
 
@@ -107,11 +106,11 @@ class Report:
         """A parametric bootstrap."""
         self._refuse("bootstrap")
 
-    def predict(self, new: Any, **options: Any) -> Vector:
+    def predict(self, new: Any, **options: Any) -> Any:
         """Expected responses of new rows."""
         self._refuse("predict")
 
-    def simulate(self, rng: np.random.Generator) -> Vector:
+    def simulate(self, rng: np.random.Generator) -> Any:
         """A response drawn from the fitted model."""
         self._refuse("simulate")
 
