@@ -15,14 +15,15 @@ from varmix.models.partition.noise_curvature import NoisePosterior
 from varmix.models.partition.noise_fit import NoiseFit, fit_from_starts, fit_noise
 from varmix.models.partition.noise_newton import polish
 from varmix.models.partition.noise_part import drawn_part
-from varmix.models.partition.noise_starts import FULL, free_names, noise_start, vertex_start
+from varmix.models.partition.noise_starts import free_names, noise_start, vertex_start
+from varmix.models.partition.noise_terms import SETS
 from varmix.models.partition.partitions import all_partitions
 
 PARTITIONS = all_partitions(["liver", "brain", "lung"])
 SAMPLE = np.repeat(np.arange(7), 3)
 PROPORTIONS = np.vstack([np.eye(3), np.random.default_rng(4).dirichlet(np.ones(3), 4)])
 PRIOR = np.full(PROPORTIONS.shape, 1.05)
-FREE = free_names(FULL, moderated=False)
+FREE = free_names(SETS["full"], moderated=False)
 
 
 def values(genes: int = 400) -> np.ndarray:

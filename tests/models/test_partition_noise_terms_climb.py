@@ -12,7 +12,8 @@ from varmix.errors import OptionError
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.noise import EXPONENTS, NAMES
 from varmix.models.partition.noise_fit import NoiseFit, fit_noise
-from varmix.models.partition.noise_starts import SAMPLED, TERMS, free_names, noise_start
+from varmix.models.partition.noise_starts import free_names, noise_start
+from varmix.models.partition.noise_terms import SAMPLED, TERMS
 from varmix.models.partition.partitions import all_partitions
 
 PARTITIONS = all_partitions(["liver", "brain", "lung"])

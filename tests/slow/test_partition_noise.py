@@ -14,7 +14,8 @@ from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.heteroscedastic_posterior import noise_posterior
 from varmix.models.partition.noise_coordinates import FREE
 from varmix.models.partition.noise_fit import NoiseFit, fit_noise
-from varmix.models.partition.noise_starts import FULL, free_names, noise_start, vertex_start
+from varmix.models.partition.noise_starts import free_names, noise_start, vertex_start
+from varmix.models.partition.noise_terms import SETS
 from varmix.models.partition.partitions import all_partitions
 
 pytestmark = pytest.mark.slow
@@ -75,7 +76,7 @@ def test_partitions_agree_where_nothing_is_shared_between_the_fits(mixtures):
 @pytest.mark.parametrize(("spread", "starts", "correlation", "error"), [(0.0, 4, 0.975, 0.05), (0.3, 1, 0.95, 0.06)])
 def test_free_proportions_are_the_known_ones_at_the_highest_posterior(mixtures, spread, starts, correlation, error):
     genes, found = mixtures.every, []
-    free = free_names(FULL, moderated=spread > 0.0) | {"proportions"}
+    free = free_names(SETS["full"], moderated=spread > 0.0) | {"proportions"}
     prior = np.full(mixtures.proportions.shape, 1.05)
     for seed in range(starts):
         vertices = vertex_start([genes], 3, len(mixtures.proportions), np.random.default_rng(seed))

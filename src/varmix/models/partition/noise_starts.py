@@ -14,17 +14,10 @@ from varmix.errors import NotIdentifiedError, OptionError
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.noise import Noise
+from varmix.models.partition.noise_terms import SAMPLED, SETS, TERMS
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.trend import Trend, replicate_trend
 from varmix.typing import Matrix, Vector
-
-FULL = frozenset({"measurement", "trend", "misfit", "scatter"})
-"""Terms of noise that grows with expression."""
-
-SAMPLED = frozenset({"cell", "measurement", "trend"})
-"""Terms by which samples of a type differ: without any of them replicates would have to be equal."""
-
-TERMS = SAMPLED | FULL
 
 MISFIT, SCATTER = 0.1, 0.05
 """Shares of the mean, or where noise has no trend of the sd of means, that lack of fit and scatter start at: both are
@@ -49,7 +42,7 @@ def noise_start(
     proportions: Matrix,
     *,
     spread: float = 0.0,
-    terms: frozenset[str] = FULL,
+    terms: frozenset[str] = SETS["full"],
 ) -> HeteroscedasticParams:
     """Moments of the types' means, noise of the replicates, small lack of fit and scatter, equal shares.
 
@@ -96,8 +89,8 @@ def free_names(terms: frozenset[str], *, moderated: bool) -> frozenset[str]:
 
 
 def _check_terms(pieces: Sequence[Genes], terms: frozenset[str]) -> None:
-    if unknown := terms - TERMS:
-        raise OptionError(f"{', '.join(sorted(unknown))} is no term of noise. Use some of {', '.join(sorted(TERMS))}.")
+    if unknown := terms - set(TERMS):
+        raise OptionError(f"{', '.join(sorted(unknown))} is no term of noise. Use some of {', '.join(TERMS)}.")
     if not terms & SAMPLED:
         raise OptionError("Samples of a type would have no error. Add 'cell', 'measurement' or 'trend' to the noise.")
     if "misfit" in terms and not any((piece.counts > 1.0).any() for piece in pieces):

@@ -14,6 +14,9 @@ from varmix.typing import Matrix
 TERMS = ("cell", "measurement", "trend", "misfit", "scatter")
 """Cells and measurement are the same for all genes; the others grow with expression."""
 
+SAMPLED = frozenset({"cell", "measurement", "trend"})
+"""Terms by which samples of a type differ: without any of them replicates would have to be equal."""
+
 SETS: dict[str, frozenset[str]] = {
     "cell": frozenset({"cell"}),
     "measurement": frozenset({"measurement"}),
@@ -45,7 +48,7 @@ def chosen_terms(noise: Any) -> frozenset[str] | None:
     if unknown := [term for term in noise if term not in TERMS]:
         raise OptionError(f"noise has the term {unknown[0]!r}, which is not known. {known}")
     terms = frozenset(noise)
-    if not terms & {"cell", "measurement", "trend"}:
+    if not terms & SAMPLED:
         raise OptionError(f"noise={noise!r} leaves replicates without variance. Add 'cell', 'measurement' or 'trend'.")
     return terms
 
