@@ -34,6 +34,10 @@ NEAR = 1e-3
 HIGHER = 1e-6
 """A restricted maximum this far above the fit's is another optimum."""
 
+LOST = 10.0
+"""Drop from the maximum, far beyond any interval, at which a climb from a neighbour may have lost its way: another is
+made from the fit."""
+
 KINDS = ("profile", "wald", "bootstrap")
 
 
@@ -42,9 +46,15 @@ class Intervals:
 
     def __init__(self, estimates: Estimates) -> None:
         self.estimates = estimates
+        self._known: dict[tuple[int, float], tuple[float, float, str]] = {}
 
     def default(self, at: int, level: float) -> tuple[float, float, str]:
         """Ends, and the kind they are of: "wald", "profile", or "none" where neither is to be had."""
+        if (at, level) not in self._known:
+            self._known[at, level] = self._default(at, level)
+        return self._known[at, level]
+
+    def _default(self, at: int, level: float) -> tuple[float, float, str]:
         if not self.estimates.outcome.status.arrived:
             return math.nan, math.nan, "none"
         value, error = self.estimates.values[at], self.estimates.standard_errors[at]
@@ -121,6 +131,8 @@ class Intervals:
         def height(value: float) -> float:
             nearest = min(known, key=lambda item: abs(item[0] - value))[1]
             found = problem.restricted(nearest.params, at, value)
+            if outcome.objective - found.objective > LOST and nearest is not outcome:
+                found = max(found, problem.restricted(outcome.params, at, value), key=lambda end: end.objective)
             known.append((value, found))
             self._check(at, found)
             return found.objective
