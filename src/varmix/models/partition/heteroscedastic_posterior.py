@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,7 +15,7 @@ from varmix.models.partition.heteroscedastic import BLOCK, Prepared, Spectrum
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.joint import normalised
 from varmix.models.partition.partitions import Partitions
-from varmix.models.partition.posterior import GenePosterior
+from varmix.models.partition.posterior import NOISELESS, GenePosterior
 from varmix.models.partition.scale_integral import weighted_densities
 from varmix.typing import Array, Matrix, Vector
 
@@ -41,17 +42,18 @@ def noise_posterior(
     probabilities = np.tile(params.shares, (size, 1))
     means = np.full((size, len(partitions.types)), params.mean)
     unseen, factor = _prior(params, partitions)
+    noisy = _with_noise(params)
     covariances, scales, totals = np.tile(unseen, (size, 1, 1)), np.full(size, factor), np.zeros(size)
     for piece in pieces:
         for part in piece.blocks(BLOCK) if len(piece.types) else ():
             at = part.positions
-            prepared = Prepared.at(params, partitions, part)
-            weighted, nodes = weighted_densities(params, prepared)
+            prepared = Prepared.at(noisy, partitions, part)
+            weighted, nodes = weighted_densities(noisy, prepared)
             joint = logsumexp(weighted, axis=2)
             own = joint.T if densities is None else densities(params, partitions, part)
             weight, total = normalised(own, params.shares)
             given = np.exp(weighted - joint[:, :, None])  # lambda given the samples and the partition, (J, G, L)
-            deviations, covariances[at], scales[at] = _moments(params, prepared, weight, given, nodes)
+            deviations, covariances[at], scales[at] = _moments(noisy, prepared, weight, given, nodes)
             probabilities[at], means[at] = weight, params.mean + deviations
             totals[at] = total - float(part.counts.sum()) * math.log(scale)
     return GenePosterior(
@@ -62,6 +64,14 @@ def noise_posterior(
         log_densities=totals,
         scale=scales,
     )
+
+
+def _with_noise(params: HeteroscedasticParams) -> HeteroscedasticParams:
+    """Samples of a type with a variance: a maximum of the composite likelihood may have none [PART-6]."""
+    noise = params.noise
+    if noise.cell + noise.measurement + noise.proportional > 0.0:
+        return params
+    return replace(params, noise=replace(noise, measurement=NOISELESS * params.between))
 
 
 def _moments(

@@ -40,8 +40,9 @@ class NoisePoint:
 
     @property
     def held(self) -> Mask:
-        """`fixed`, and the exponents of terms that are 0."""
+        """`fixed`, and what says nothing: exponents of terms that are 0, shares where block means do not vary."""
         held = self.fixed.copy()
+        held[self.simplexes[0]] |= self.params.between == 0.0
         for exponent, slope in SLOPES.items():
             held[SCALARS.index(exponent)] |= getattr(self.params.noise, slope) == 0.0
         return held
