@@ -14,7 +14,7 @@ from varmix.models.partition.genes import reduce_samples
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.noise_problem import NoiseProblem
 from varmix.models.partition.partitions import all_partitions
-from varmix.models.partition.problem import factors, free_parameters, names
+from varmix.models.partition.problem import covariance, factors, free_parameters, names
 from varmix.models.partition.resampling import resampled
 from varmix.models.partition.shared_problem import SharedProblem
 
@@ -64,27 +64,27 @@ def test_covariance_is_the_inverse_of_minus_the_second_derivatives(problem, outc
         )
         return sum(joint.responsibilities(point, PARTITIONS, piece)[1].sum() for piece in base.pieces)
 
-    errors = np.sqrt(problem.covariance(outcome, "observed").diagonal()[free])
+    errors = np.sqrt(covariance(problem, outcome, "observed").diagonal()[free])
     steps = np.diag(0.05 * errors)  # second differences of -1e4 at 1e-12: 1e-8 / .0025, and truncation of .05^2 / 12
     hessian = np.array(
         [[height(a + b) - height(a - b) - height(b - a) + height(-a - b) for b in steps] for a in steps]
     ) / (4.0 * np.outer(steps.diagonal(), steps.diagonal()))
     expected = np.linalg.inv(-hessian)
     scale = np.outer(errors, errors)
-    found = problem.covariance(outcome, "observed")[np.ix_(free, free)]
+    found = covariance(problem, outcome, "observed")[np.ix_(free, free)]
     np.testing.assert_allclose(found / scale, expected / scale, atol=5e-3)
-    total = problem.covariance(outcome, "observed")[4:9, 4:9].sum()
+    total = covariance(problem, outcome, "observed")[4:9, 4:9].sum()
     assert abs(total) < 1e-12  # shares sum to 1, so that their sum has no variance
 
 
 def test_what_is_held_has_no_standard_error(problem, outcome):
-    diagonal = problem.covariance(outcome, "observed").diagonal()
+    diagonal = covariance(problem, outcome, "observed").diagonal()
     assert np.isnan(diagonal[problem.held]).all()
     assert np.isfinite(diagonal[~problem.held]).all()
 
 
 def test_the_sandwich_agrees_with_the_information_where_the_model_is_true(problem, outcome):
-    observed, sandwich = (problem.covariance(outcome, kind).diagonal()[:9] for kind in ("observed", "sandwich"))
+    observed, sandwich = (covariance(problem, outcome, kind).diagonal()[:9] for kind in ("observed", "sandwich"))
     told = ~problem.held[:9]
     # products of scores of 400 genes: relative errors of a variance of about sqrt(2 / 400) and tails of the same size
     np.testing.assert_allclose(np.sqrt(sandwich[told] / observed[told]), 1.0, atol=0.2)
@@ -94,13 +94,13 @@ def test_the_composite_is_surer_than_its_sandwich():
     """Its information takes a gene's samples as independent."""
     problem = shared(draw(400, 2), likelihood="composite", noise="measurement")
     outcome = fitted(problem)
-    observed, sandwich = (np.sqrt(problem.covariance(outcome, kind)[0, 0]) for kind in ("observed", "sandwich"))
+    observed, sandwich = (np.sqrt(covariance(problem, outcome, kind)[0, 0]) for kind in ("observed", "sandwich"))
     assert sandwich > 1.5 * observed
 
 
 def test_an_unknown_information_is_refused(problem, outcome):
     with pytest.raises(OptionError, match="sandwich"):
-        problem.covariance(outcome, "expected")
+        covariance(problem, outcome, "expected")
 
 
 @pytest.mark.parametrize(("coordinate", "value"), [(4, 0.3), (6, 0.0), (2, 0.02), (1, 0.5), (0, 4.9), (4, 1.0)])
@@ -115,7 +115,7 @@ def test_a_restricted_maximum_is_stationary_in_all_else(problem, outcome):
     """Held at its own estimate nothing moves; a quadratic near it has the curvature of the covariance."""
     estimate = outcome.params.vector()[4]
     assert problem.restricted(outcome.params, 4, estimate).objective == pytest.approx(outcome.objective, abs=1e-9)
-    error = float(np.sqrt(problem.covariance(outcome, "observed")[4, 4]))
+    error = float(np.sqrt(covariance(problem, outcome, "observed")[4, 4]))
     drop = outcome.objective - problem.restricted(outcome.params, 4, estimate + 0.1 * error).objective
     assert drop == pytest.approx(0.005, rel=0.05)  # cubic terms of a tenth of a standard error
 
@@ -138,7 +138,7 @@ def test_resampling_spreads_estimates_as_the_standard_errors_say(problem, outcom
     ends = [other.climb(other.nearby(outcome.params)) for other in drawn]
     assert all(end.status.arrived for end in ends)
     spread = np.std([end.params.vector()[:9] for end in ends], axis=0, ddof=1)
-    errors = np.sqrt(problem.covariance(outcome, "sandwich").diagonal()[:9])
+    errors = np.sqrt(covariance(problem, outcome, "sandwich").diagonal()[:9])
     told = ~problem.held[:9]
     # 60 replicates know a standard deviation to 9 %: 3.5 of these
     np.testing.assert_allclose(spread[told] / errors[told], 1.0, atol=0.35)
@@ -153,11 +153,11 @@ def test_noise_of_cells_is_the_same_problem_in_either_family(problem, outcome):
     # certificates of 1e-6 and 1e-8 standard errors
     np.testing.assert_allclose(other.vector(found.params)[rows], problem.vector(outcome.params)[mine], rtol=1e-5)
     errors = [
-        np.sqrt(each.covariance(end, "observed").diagonal()) for each, end in ((other, found), (problem, outcome))
+        np.sqrt(covariance(each, end, "observed").diagonal()) for each, end in ((other, found), (problem, outcome))
     ]
     np.testing.assert_allclose(errors[0][rows], errors[1][mine], rtol=1e-4)  # differences of scores
     sandwiches = [
-        np.sqrt(each.covariance(end, "sandwich").diagonal()) for each, end in ((other, found), (problem, outcome))
+        np.sqrt(covariance(each, end, "sandwich").diagonal()) for each, end in ((other, found), (problem, outcome))
     ]
     # 200 groups of two genes in place of 400 genes: sqrt(2 / 200) each
     np.testing.assert_allclose(sandwiches[0][rows], sandwiches[1][mine], rtol=0.3)
@@ -208,3 +208,33 @@ def test_a_held_proportion_keeps_its_prior(family):
         outcome.objective, abs=1e-7
     )
     assert problem.restricted(outcome.params, at, 0.5 * float(vector[at])).objective < outcome.objective
+
+
+def test_at_an_edge_the_quadratic_reaches_about_as_far_as_the_profile():
+    """A share whose truth is 0 and, among genes of one partition only, the share that is 1."""
+    rng = np.random.default_rng(8)
+    labels = np.array(PARTITIONS.labels)[rng.choice([0, 3, 4], 400, p=[0.4, 0.3, 0.3])]
+    means = np.take_along_axis(5.0 + rng.standard_normal((400, 3)), labels, axis=1)
+    values = means @ P[SAMPLE_TYPE].T + 0.2 * rng.standard_normal((400, 20))
+    problem = shared(values, noise="measurement")
+    outcome = fitted(problem)
+    quadratic = problem.quadratic(outcome)
+    at = np.flatnonzero(outcome.params.vector()[4:9] == 0.0) + 4
+    assert at.size
+    for drop in (0.5, 2.0):
+        reach = quadratic.reach(drop)
+        assert np.isnan(np.delete(reach, at)).all()
+        for coordinate in at:
+            fallen = outcome.objective - problem.restricted(outcome.params, coordinate, reach[coordinate]).objective
+            # the profile's third derivative: shares at 0 reach some hundredths, where a quadratic is off by some 10 %
+            assert fallen == pytest.approx(drop, rel=0.25)
+
+
+def test_a_share_of_one_reaches_down_as_far_as_the_likeliest_other_reaches_up():
+    rng = np.random.default_rng(9)
+    means = np.repeat(5.0 + rng.standard_normal((200, 1)), 3, axis=1)
+    problem = shared(means @ P[SAMPLE_TYPE].T + 0.3 * rng.standard_normal((200, 20)), noise="measurement")
+    outcome = fitted(problem)
+    assert outcome.params.shares[0] == 1.0
+    reach = problem.quadratic(outcome).reach(2.0)
+    assert reach[4] == np.nanmax(reach[5:9]) > 0.0

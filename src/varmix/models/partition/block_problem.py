@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from varmix.errors import NotIdentifiedError, OptionError
+from varmix.errors import NotIdentifiedError
 from varmix.iteration import Outcome
 from varmix.models.partition.block_fit import fit_per_gene_block, moving
 from varmix.models.partition.block_profile import SHARED, BlockPoint
-from varmix.models.partition.covariance import covariance_of
+from varmix.models.partition.covariance import Quadratic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.params import PartitionParams
 from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar, refuse_restricted
+from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.starting import default_starts
 from varmix.typing import Mask, Square, Vector
@@ -74,13 +75,14 @@ class BlockProblem:
         """(mu_0, a, pi, P)."""
         return params.vector()
 
-    def covariance(self, outcome: Outcome[Any, Any], kind: str) -> Square:
+    def quadratic(self, outcome: Outcome[Any, Any]) -> Quadratic:
         """As if each gene's variances were known to be at their best: no more than a lower bound of the uncertainty."""
-        if kind not in ("observed", "sandwich"):
-            raise OptionError(f"information={kind!r} is not there. Use 'observed' or 'sandwich'.")
         frame, stats = moving(outcome.params, outcome.stats), outcome.stats
-        middle = frame.pull_square(stats.outer) if kind == "sandwich" else None
-        return covariance_of(frame, -frame.pull_square(stats.hessian), middle)
+        return Quadratic(frame=frame, gradient=frame.pull(stats.score), information=-frame.pull_square(stats.hessian))
+
+    def products(self, outcome: Outcome[Any, Any], frame: Reduced) -> Square:
+        """Of all genes."""
+        return frame.pull_square(outcome.stats.outer)
 
     def log_likelihood(self, outcome: Outcome[Any, Any]) -> float:
         """At the best variances of every gene."""

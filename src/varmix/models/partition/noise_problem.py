@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from varmix.errors import OptionError
 from varmix.iteration import Outcome
-from varmix.models.partition.covariance import covariance_of
+from varmix.models.partition.covariance import Quadratic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.model import PartitionMixture
@@ -124,13 +123,20 @@ class NoiseProblem:
         """All coordinates."""
         return params.vector()
 
-    def covariance(self, outcome: Outcome[Any, Any], kind: str) -> Square:
-        """By the observed information, or "sandwich" with scores summed over groups of genes [PART-3] [PART-6]."""
-        if kind not in ("observed", "sandwich"):
-            raise OptionError(f"information={kind!r} is not there. Use 'observed' or 'sandwich'.")
-        curvature = Curvature.at(self._posterior, outcome.params, self.base.pieces)
-        middle = self._products(outcome.params, curvature.frame) if kind == "sandwich" else None
-        return covariance_of(curvature.frame, curvature.information, middle, flat=FLAT)
+    def quadratic(self, outcome: Outcome[Any, Any]) -> Quadratic:
+        """With the curvature of the prior; the information is by differences but for the shares [PART-3]."""
+        posterior = self._posterior
+        curvature = Curvature.at(posterior, outcome.params, self.base.pieces)
+        gradient = curvature.frame.pull(posterior.score(outcome.params, outcome.stats))
+        return Quadratic(frame=curvature.frame, gradient=gradient, information=curvature.information, flat=FLAT)
+
+    def products(self, outcome: Outcome[Any, Any], frame: Reduced) -> Square:
+        """Of the sums over some `GROUPS` groups of genes, which are independent of one another."""
+        size = max(1, -(-self.base.genes // GROUPS))
+        parts = [part for piece in self.base.pieces for part in piece.blocks(size)]
+        scores = [frame.pull(likelihood_score(self._posterior.summarise(outcome.params, part))) for part in parts]
+        stacked = np.stack(scores)
+        return np.asarray(stacked.T @ stacked)
 
     def log_likelihood(self, outcome: Outcome[Any, Any]) -> float:
         """Without the prior."""
@@ -168,14 +174,6 @@ class NoiseProblem:
         pieces = self.base.pieces
         outcome = polish(self._posterior, start, pieces, max_iterations=RESTRICTED, tolerance=NEAR)[0]
         return with_held_prior(self, outcome, vector, fixed)
-
-    def _products(self, point: NoisePoint, frame: Reduced) -> Square:
-        """Products of scores of some `GROUPS` groups of genes, which are independent of one another."""
-        size = max(1, -(-self.base.genes // GROUPS))
-        parts = [part for piece in self.base.pieces for part in piece.blocks(size)]
-        scores = [frame.pull(likelihood_score(self._posterior.summarise(point, part))) for part in parts]
-        stacked = np.stack(scores)
-        return np.asarray(stacked.T @ stacked)
 
     @property
     def _posterior(self) -> NoisePosterior:

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.special import xlogy
 
-from varmix.errors import NotAvailableError
+from varmix.errors import NotAvailableError, OptionError
 from varmix.iteration import Outcome
+from varmix.models.partition.covariance import Quadratic, covariance_of
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
+from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.typing import Mask, Square, Vector
 
@@ -62,8 +64,12 @@ class Problem(Protocol):
         """Coordinates (K,) of an outcome's point."""
         ...
 
-    def covariance(self, outcome: Outcome[Any, Any], kind: str) -> Square:
-        """Of the estimates (K, K), NaN for what is held or at an edge; `kind` is "observed" or "sandwich"."""
+    def quadratic(self, outcome: Outcome[Any, Any]) -> Quadratic:
+        """Gradient and observed information at an outcome."""
+        ...
+
+    def products(self, outcome: Outcome[Any, Any], frame: Reduced) -> Square:
+        """Products of the genes' scores in the moving coordinates of `frame`, summed, (k, k)."""
         ...
 
     def log_likelihood(self, outcome: Outcome[Any, Any]) -> float:
@@ -110,6 +116,19 @@ def free_parameters(problem: Problem) -> int:
     rows = free[first + count :].reshape(base.known.shape).sum(axis=1)
     shares = int(free[first : first + count].sum())
     return int(free[:first].sum()) + max(shares - 1, 0) + int(np.maximum(rows - 1, 0).sum())
+
+
+def covariance(problem: Problem, outcome: Outcome[Any, Any], kind: str, quadratic: Quadratic | None = None) -> Square:
+    """Of the estimates (K, K): by the "observed" information, or the "sandwich", which needs independent genes alone
+    [PART-6].
+
+    NaN for what is held or at an edge, infinite variances for what the data do not tell apart. Raises OptionError.
+    """
+    if kind not in ("observed", "sandwich"):
+        raise OptionError(f"information={kind!r} is not there. Use 'observed' or 'sandwich'.")
+    found = quadratic or problem.quadratic(outcome)
+    middle = problem.products(outcome, found.frame) if kind == "sandwich" else None
+    return covariance_of(found.frame, found.information, middle, flat=found.flat)
 
 
 def with_held_prior(problem: Problem, outcome: Outcome[Any, Any], vector: Vector, fixed: Mask) -> Outcome[Any, Any]:

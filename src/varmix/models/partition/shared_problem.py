@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from varmix.errors import OptionError
 from varmix.iteration import Outcome
 from varmix.models.partition.climb import Climb
-from varmix.models.partition.covariance import covariance_of
+from varmix.models.partition.covariance import Quadratic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.params import SCALARS, PartitionParams
@@ -65,18 +64,19 @@ class SharedProblem:
         """(mu_0, a, tau^2, omega^2, pi, P)."""
         return params.vector()
 
-    def covariance(self, outcome: Outcome[Any, Any], kind: str) -> Square:
-        """By the observed information, or "sandwich": as robust as genes are independent [PART-6]."""
-        if kind not in ("observed", "sandwich"):
-            raise OptionError(f"information={kind!r} is not there. Use 'observed' or 'sandwich'.")
+    def quadratic(self, outcome: Outcome[Any, Any]) -> Quadratic:
+        """With the curvature of the prior."""
         base = self.base
         scheme = PartitionScheme(
             partitions=base.partitions, likelihood=base.likelihood, concentration=base.concentration
         )
-        _, hessian, _ = scheme.derivatives(outcome.params, outcome.stats)
+        score, hessian, _ = scheme.derivatives(outcome.params, outcome.stats)
         frame = Reduced.at(outcome.params)
-        middle = frame.pull_square(outcome.stats.outer) if kind == "sandwich" else None
-        return covariance_of(frame, -frame.pull_square(hessian), middle)
+        return Quadratic(frame=frame, gradient=frame.pull(score), information=-frame.pull_square(hessian))
+
+    def products(self, outcome: Outcome[Any, Any], frame: Reduced) -> Square:
+        """Of all genes."""
+        return frame.pull_square(outcome.stats.outer)
 
     def log_likelihood(self, outcome: Outcome[Any, Any]) -> float:
         """Without the prior."""

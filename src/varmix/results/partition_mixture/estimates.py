@@ -10,7 +10,8 @@ import numpy as np
 from varmix.errors import OptionError
 from varmix.inference.information import standard_errors
 from varmix.iteration import Outcome
-from varmix.models.partition.problem import Problem, factors, names
+from varmix.models.partition.covariance import Quadratic
+from varmix.models.partition.problem import Problem, covariance, factors, names
 from varmix.typing import Mask, Matrix, Square, Vector
 
 
@@ -36,14 +37,25 @@ class Estimates:
         return "sandwich" if self.problem.base.likelihood == "composite" else "observed"
 
     @cached_property
+    def quadratic(self) -> Quadratic:
+        """Gradient and information at the end, in internal units."""
+        return self.problem.quadratic(self.outcome)
+
+    @cached_property
     def inner_covariance(self) -> Square:
         """In internal units, (K, K); NaN for what is held or at an edge, infinite for what is not told apart."""
-        return self.problem.covariance(self.outcome, self.kind)
+        return covariance(self.problem, self.outcome, self.kind, self.quadratic)
 
     def covariance(self, kind: str) -> Square:
         """In the units of the data."""
-        inner = self.inner_covariance if kind == self.kind else self.problem.covariance(self.outcome, kind)
+        known = kind == self.kind
+        inner = self.inner_covariance if known else covariance(self.problem, self.outcome, kind, self.quadratic)
         return np.asarray(inner * self.factors * self.factors[:, None])
+
+    def reach(self, drop: float) -> Vector:
+        """How far an estimate at an edge may be from it until the log-likelihood has fallen by `drop`, (K,), in the
+        units of the data; NaN for those inside."""
+        return np.asarray(self.quadratic.reach(drop) * self.factors)
 
     @cached_property
     def standard_errors(self) -> Vector:

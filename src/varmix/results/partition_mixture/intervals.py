@@ -1,4 +1,4 @@
-"""Intervals of a fit of partitions: Wald's inside the range of a parameter, by profile at its edge."""
+"""Intervals of a fit of partitions: Wald's inside the range of a parameter, by profile or a quadratic at its edge."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError
 from varmix.inference.profile import Profile, profile_interval
 from varmix.inference.wald import LEVEL, check_level, wald_interval
 from varmix.iteration import Outcome, Status
+from varmix.models.partition.noise_point import NoisePoint
 from varmix.models.partition.noise_problem import NoiseProblem
 from varmix.models.partition.problem import VARIANCE, free_parameters
 from varmix.results.partition_mixture.estimates import Estimates
+from varmix.typing import Vector
 
 NEAR_EDGE = 3.0
 """Standard errors from an edge within which an interval is by profile."""
@@ -47,9 +49,10 @@ class Intervals:
     def __init__(self, estimates: Estimates) -> None:
         self.estimates = estimates
         self._known: dict[tuple[int, float], tuple[float, float, str]] = {}
+        self._reached: dict[float, Vector] = {}
 
     def default(self, at: int, level: float) -> tuple[float, float, str]:
-        """Ends, and the kind they are of: "wald", "profile", or "none" where neither is to be had."""
+        """Ends, and their kind: "wald", "profile", "quadratic", or "none" where there is no quadratic either."""
         if (at, level) not in self._known:
             self._known[at, level] = self._default(at, level)
         return self._known[at, level]
@@ -58,25 +61,39 @@ class Intervals:
         if not self.estimates.outcome.status.arrived:
             return math.nan, math.nan, "none"
         value, error = self.estimates.values[at], self.estimates.standard_errors[at]
-        lower, upper = self._bounds(at)
+        lower, upper = self._range(at)
         away = min(value - lower, upper - value) > NEAR_EDGE * error  # False for NaN
         if away or not self._affordable:
-            return (*self.wald(at, level), "wald") if np.isfinite(error) else (math.nan, math.nan, "none")
+            return self.quick(at, level)
         try:
             return *self.profile(at, level), "profile"
         except NotAvailableError:
-            return (*self.wald(at, level), "wald") if np.isfinite(error) else (math.nan, math.nan, "none")
+            return self.quick(at, level)
 
     def quick(self, at: int, level: float) -> tuple[float, float, str]:
-        """Wald's inside, "none" at an edge: where each of many parameters would be a profile of its own."""
-        error = self.estimates.standard_errors[at]
-        if not (self.estimates.outcome.status.arrived and np.isfinite(error)):
+        """Wald's inside and a quadratic's at an edge: where each of many parameters would be a profile of its own."""
+        if not self.estimates.outcome.status.arrived:
             return math.nan, math.nan, "none"
-        return *self.wald(at, level), "wald"
+        if np.isfinite(self.estimates.standard_errors[at]):
+            return *self.wald(at, level), "wald"
+        reach = float(self._reach(level)[at])
+        if math.isnan(reach) or self.estimates.problem.base.likelihood == "composite":
+            return math.nan, math.nan, "none"
+        value = float(self.estimates.values[at])
+        lower, upper = self._bounds(at)
+        ends = (lower, min(value + reach, upper)) if value == 0.0 else (max(value - reach, lower), upper)
+        return *ends, "quadratic"
+
+    def _reach(self, level: float) -> Vector:
+        """Of all coordinates, once per level."""
+        check_level(level)
+        if level not in self._reached:
+            self._reached[level] = self.estimates.reach(0.5 * float(stats.chi2.ppf(level, 1)))
+        return self._reached[level]
 
     def wald(self, at: int, level: float) -> tuple[float, float]:
         """Cut to the range of the parameter; NaN at an edge."""
-        lower, upper = self._bounds(at)
+        lower, upper = self._range(at)
         value, error = self.estimates.values[[at]], self.estimates.standard_errors[[at]]
         ends = wald_interval(value, error, level=level, lower=lower, upper=upper)
         return float(ends[0][0]), float(ends[1][0])
@@ -110,11 +127,18 @@ class Intervals:
             return False
         return problem.base.genes * len(problem.base.partitions) <= AFFORDABLE
 
+    def _range(self, at: int) -> tuple[float, float]:
+        """In the units of the data."""
+        lower, upper = self._bounds(at)
+        return lower * self.estimates.factors[at], upper * self.estimates.factors[at]
+
     def _bounds(self, at: int) -> tuple[float, float]:
-        scalars = self.estimates.problem.scalars
+        """In internal units: climbs take lack of fit, scatter and exponents no further, and neither do intervals."""
+        scalars, params = self.estimates.problem.scalars, self.estimates.outcome.params
         if at >= len(scalars):
             return 0.0, 1.0
-        return (-math.inf if scalars[at].name == "mean" else 0.0), math.inf
+        upper = float(params.upper[at]) if isinstance(params, NoisePoint) else math.inf
+        return (-math.inf if scalars[at].name == "mean" else 0.0), upper
 
     def _profile(self, at: int) -> Profile:
         problem, outcome = self.estimates.problem, self.estimates.outcome

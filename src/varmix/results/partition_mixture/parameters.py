@@ -55,7 +55,7 @@ class Parameters:
         return pd.DataFrame(rows, columns=["name", "estimate", "se", "lower", "upper", "interval", "on_boundary", "of"])
 
     def proportions(self, level: float) -> pd.DataFrame:
-        """One row per sample type and cell type; intervals are Wald's: `fit.interval` has those of entries near 0."""
+        """One row per sample type and cell type; intervals are Wald's, at 0 a quadratic's (`interval`: profiles)."""
         first = self.estimates.first_share + len(self.estimates.shares)
         cells = self.estimates.problem.base.partitions.types
         rows = [(d, t) for d in range(len(self.sample_types)) for t in range(len(cells))]
