@@ -15,7 +15,7 @@ import pytest
 import varmix as vm
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "latent_partitions.md"
-KNOWN = re.compile(r"^\| ([a-z][^|]*) \| (-[\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", re.MULTILINE)
+KNOWN = re.compile(r"^\| ([a-z][^|]*) \| (-[\d.]+) \| ([\d.]+|none) \| ([\d.]+) \|$", re.MULTILINE)
 FREE = re.compile(r"^\| ([a-z]+) \| (0?\.\d+) \| (0?\.\d+) \|$", re.MULTILINE)
 # The last digit printed, and as much again for one gene of 600 at an edge between two partitions.
 PRINTED = 2.2e-3
@@ -66,17 +66,20 @@ def test_every_noise_model_of_the_page_is_checked_here() -> None:
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in MODELS])
 def test_the_agreement_quoted_is_that_of_the_real_mixtures(mixtures: Mixtures, name: str) -> None:
-    printed = {row[0]: [float(x) for x in row[1:]] for row in KNOWN.findall(PAGE.read_text(encoding="utf-8"))}
+    log_likelihood, nothing_shared, noise_shared = {
+        row[0]: row[1:] for row in KNOWN.findall(PAGE.read_text(encoding="utf-8"))
+    }[name]
     whole, mixed, pure = (mixtures.fit(part, **MODELS[name]) for part in (slice(None), ~mixtures.pure, mixtures.pure))
     judged = [
         whole.predict(mixtures.S.loc[:, part], sample_type=mixtures.types[part]).classes
         for part in (~mixtures.pure, mixtures.pure)
     ]
-    log_likelihood, nothing_shared, noise_shared = printed[name]
-    assert whole.log_likelihood == pytest.approx(log_likelihood, abs=0.051)
-    if pure.status.arrived and pure.status.name != "CONFOUNDED":  # else where it ended is an accident
-        assert agreement(mixed.classes, pure.classes) == pytest.approx(nothing_shared, abs=PRINTED)
-    assert agreement(*judged) == pytest.approx(noise_shared, abs=PRINTED)
+    assert whole.log_likelihood == pytest.approx(float(log_likelihood), abs=0.051)
+    if nothing_shared == "none":  # where the fit of pure samples ends is an accident
+        assert agreement(mixed.classes, pure.classes) < 0.5
+    else:
+        assert agreement(mixed.classes, pure.classes) == pytest.approx(float(nothing_shared), abs=PRINTED)
+    assert agreement(*judged) == pytest.approx(float(noise_shared), abs=PRINTED)
 
 
 def test_the_expression_quoted_is_that_of_the_real_mixtures(mixtures: Mixtures) -> None:
