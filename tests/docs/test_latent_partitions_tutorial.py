@@ -15,7 +15,7 @@ import pytest
 import varmix as vm
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "latent_partitions.md"
-KNOWN = re.compile(r"^\| ([a-z][^|]*) \| (-[\d.]+) \| ([\d.]+|none) \| ([\d.]+) \|$", re.MULTILINE)
+KNOWN = re.compile(r"^\| ([a-z][^|]*) \| (-[\d.]+) \| ([\d.]+|none) \| ([\d.]+) \| ([\d.]+) \|$", re.MULTILINE)
 FREE = re.compile(r"^\| ([a-z]+) \| (0?\.\d+) \| (0?\.\d+) \|$", re.MULTILINE)
 # The last digit printed, and as much again for one gene of 600 at an edge between two partitions.
 PRINTED = 2.2e-3
@@ -66,7 +66,7 @@ def test_every_noise_model_of_the_page_is_checked_here() -> None:
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in MODELS])
 def test_the_agreement_quoted_is_that_of_the_real_mixtures(mixtures: Mixtures, name: str) -> None:
-    log_likelihood, nothing_shared, noise_shared = {
+    log_likelihood, nothing_shared, noise_of_mixtures, noise_shared = {
         row[0]: row[1:] for row in KNOWN.findall(PAGE.read_text(encoding="utf-8"))
     }[name]
     whole, mixed, pure = (mixtures.fit(part, **MODELS[name]) for part in (slice(None), ~mixtures.pure, mixtures.pure))
@@ -79,6 +79,10 @@ def test_the_agreement_quoted_is_that_of_the_real_mixtures(mixtures: Mixtures, n
         assert agreement(mixed.classes, pure.classes) < 0.5
     else:
         assert agreement(mixed.classes, pure.classes) == pytest.approx(float(nothing_shared), abs=PRINTED)
+    of_pure = mixed.predict(
+        mixtures.S.loc[:, mixtures.pure], sample_type=mixtures.types[mixtures.pure], proportions=mixtures.P
+    ).classes
+    assert agreement(mixed.classes, of_pure) == pytest.approx(float(noise_of_mixtures), abs=PRINTED)
     assert agreement(*judged) == pytest.approx(float(noise_shared), abs=PRINTED)
 
 

@@ -242,7 +242,7 @@ def _check_choices(variance: Any, likelihood: Any, method: Any) -> None:
 
 def _announce(sentence: str) -> None:
     """Before many partitions are enumerated."""
-    warnings.warn(sentence, VarmixWarning, stacklevel=4)
+    warnings.warn(sentence, VarmixWarning, stacklevel=5)
 
 
 def _warn(fit: Fit) -> None:
