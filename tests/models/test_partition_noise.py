@@ -17,6 +17,7 @@ from varmix.models.partition.heteroscedastic import log_densities, summarise
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.joint import log_densities as shared_log_densities
 from varmix.models.partition.joint import summarise as shared_summarise
+from varmix.models.partition.moderated import log_prior, prior_score
 from varmix.models.partition.noise import NAMES, Noise
 from varmix.models.partition.params import PartitionParams
 from varmix.models.partition.partitions import all_partitions
@@ -174,6 +175,23 @@ def test_a_spread_near_zero_is_one_scale(pieces):
     # what is left is linear in the spread; the next term is a hundredth of a per cent of it
     assert nearer.log_likelihood - limit.log_likelihood == pytest.approx(gap / 10.0, rel=0.01)
     assert_allclose(nearer.score_noise, limit.score_noise, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("spread", [0.03, 1e-4, 1e-7, 1e-10])
+def test_density_of_scales_keeps_its_digits_where_they_hardly_differ(spread):
+    # By Stirling's series; what rounding takes would be the same for all genes, and add up over them.
+    eta, tail = np.zeros((1, 1)), spread**2 * (1.0 / 120.0 - spread**2 / 252.0 + spread**4 / 240.0)
+    assert_allclose(prior_score(eta, spread), -(0.5 / spread + 1.0 / 12.0 - tail), rtol=1e-15)
+    tail = spread**3 * (1.0 / 360.0 - spread**2 / 1260.0 + spread**4 / 1680.0)
+    height = -0.5 * np.log(2.0 * np.pi * spread) - spread / 12.0 + tail
+    assert_allclose(log_prior(eta, spread), height, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [19.9, 20.1])
+def test_density_of_scales_is_that_of_an_inverse_gamma(shape):
+    eta = np.linspace(-1.0, 1.0, 5)[None, :]
+    expected = gamma(shape, scale=1.0 / shape).logpdf(np.exp(-eta)) - eta
+    assert_allclose(log_prior(eta, 1.0 / shape), expected, atol=1e-12)
 
 
 def test_blocks_of_genes_do_not_change_the_sums(pieces, monkeypatch):
