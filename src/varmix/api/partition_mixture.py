@@ -195,7 +195,11 @@ def _fit(
             "screened_starts": len(found.screened.runs),
             "screened_at_best": found.screened.reached_best,
         }
-    told["cautions"] = [*problem.base.notes, *told.pop("cautions", [])]
+    told["cautions"] = [
+        *problem.base.notes,
+        *told.pop("cautions", []),
+        *problem.remarks(found.starts.best.params),
+    ]
     told["warnings"] = [*told["cautions"], *told.pop("notes", []), *table.notes]
     estimation = Estimation(method=method, starts=found.starts, kinds=found.kinds, notes=told)
     labels = Labels(

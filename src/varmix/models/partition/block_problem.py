@@ -109,6 +109,10 @@ class BlockProblem:
         shares = np.maximum(params.params.shares, INSIDE)
         return replace(params.params, shares=shares / shares.sum())
 
+    def remarks(self, params: Any) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def restricted(self, params: Any, coordinate: int, value: float) -> Outcome[Any, Any]:
         """Raises NotAvailableError."""
         raise refuse_restricted("variance='per_gene_block'")

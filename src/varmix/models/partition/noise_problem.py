@@ -12,7 +12,7 @@ from varmix.models.partition.covariance import Quadratic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.model import PartitionMixture
-from varmix.models.partition.noise_coordinates import with_known
+from varmix.models.partition.noise_coordinates import MOST_LACK, RELATIVE, with_known
 from varmix.models.partition.noise_curvature import NoisePosterior, likelihood_score
 from varmix.models.partition.noise_fit import fit_noise
 from varmix.models.partition.noise_newton import FLAT, Curvature, polish
@@ -166,6 +166,17 @@ class NoiseProblem:
         least = INSIDE * params.unit
         least[0] = -np.inf
         return params.moved_to(np.where(held, vector, np.maximum(vector, least))).params
+
+    def remarks(self, params: NoisePoint) -> tuple[str, ...]:
+        """Lack of fit and scatter that end at the bound set to them."""
+        at = params.at_upper & ~params.held
+        capped = [name for name in RELATIVE if at[NAMES.index(name)]]
+        told = {"misfit_proportional": "'misfit'", "scatter_proportional": "'scatter'"}
+        return tuple(
+            f"The term {told[name]} is at its bound, {MOST_LACK:.0%} of the level of expression: it would explain more "
+            "if it could, in the place of partitions. Compare shares and partitions with a fit without it."
+            for name in capped
+        )
 
     def restricted(self, params: NoisePoint, coordinate: int, value: float) -> Outcome[Any, Any]:
         """Newton from `params` with one coordinate held."""

@@ -88,6 +88,10 @@ class Problem(Protocol):
         """A start at a point of an outcome, with nothing that may move at an edge."""
         ...
 
+    def remarks(self, params: Any) -> tuple[str, ...]:
+        """What a point leaves in doubt, in sentences."""
+        ...
+
     def restricted(self, params: Any, coordinate: int, value: float) -> Outcome[Any, Any]:
         """The maximum with one coordinate held, climbed from `params`. Raises NotAvailableError where it is not
         offered."""

@@ -106,6 +106,10 @@ class SharedProblem:
         least[0] = -np.inf
         return self.base.point(params.moved_to(np.where(held, vector, np.maximum(vector, least))))
 
+    def remarks(self, params: Any) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def restricted(self, params: PartitionParams, coordinate: int, value: float) -> Outcome[Any, Any]:
         """One coordinate held; the others of its simplex share what it leaves."""
         start = holding(params, coordinate, value)
