@@ -19,7 +19,7 @@ from varmix.models.partition.diagnosis import NoiseDiagnosis, diagnose
 from varmix.models.partition.fitting import fit_from
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.noise_problem import NoiseProblem
-from varmix.models.partition.noise_terms import PLAIN, SETS, TERMS, chosen_terms, shown_terms
+from varmix.models.partition.noise_terms import PLAIN, SETS, TERMS, chosen_margin, chosen_terms, shown_terms
 from varmix.models.partition.problem import Problem
 from varmix.models.partition.shared_problem import SharedProblem
 from varmix.results.fit import Fit
@@ -46,6 +46,7 @@ def partition_mixture(
     variance: str = "shared",
     likelihood: str = "joint",
     noise: Any = "auto",
+    margin: float | None = None,
     method: str = "auto",
     starts: int | None = None,
     rng: np.random.Generator | int | None = None,
@@ -67,12 +68,13 @@ def partition_mixture(
 
     `noise` is made of the terms "cell" (variance between samples of a type's cells), "measurement", "trend"
     (measurement that grows with expression), "misfit" (sample types lie off the mixtures, in a way that replicates
-    share) and "scatter" (cell types of a block differ a little) [PART-5]: one of them, a list, "both" (the first two),
-    "full" (all but the first), or "auto": "both" unless the data show that noise grows with expression or that samples
-    are not the mixtures, then "full"; the fit says which and why. `variance` is "shared" by all genes, "moderated"
-    (each gene has a scale of its own, with an inverse-gamma prior that is estimated) or "per_gene_block": one for each
-    gene, partition and block, which are too many. `likelihood` is "joint" [PART-2], or "composite", which takes the
-    samples of a gene as independent [PART-6].
+    share) and "scatter" (cell types of a block differ, by how much is estimated) [PART-5]: one of them, a list, "both"
+    (the first two), "full" (measurement, trend, misfit), or "auto": "both" unless the data show that noise grows with
+    expression or that samples are not the mixtures, then "full"; the fit says which and why. `margin` is the share of a
+    gene's highest level by which cell types of a block may differ: 0.05 where noise has a trend and proportions are
+    known, else 0. `variance` is "shared" by all genes, "moderated" (each gene has a scale of its own, with an
+    inverse-gamma prior that is estimated) or "per_gene_block": one for each gene, partition and block, which are too
+    many. `likelihood` is "joint" [PART-2], or "composite", which takes the samples of a gene as independent [PART-6].
 
     `method` is "auto", or for variance="shared" with noise of cells and measurement "newton", "em", "pxem" or "mm" with
     their options `accelerate`, `polish`, `tolerance`; `max_iterations` has every method. `starts` is the number of
@@ -100,7 +102,14 @@ def partition_mixture(
     generator = generator_of(rng)
     with one_thread():
         problem, told = build_problem(
-            table, variance=variance, likelihood=likelihood, terms=terms, method=method, options=options, rng=generator
+            table,
+            variance=variance,
+            likelihood=likelihood,
+            terms=terms,
+            margin=margin,
+            method=method,
+            options=options,
+            rng=generator,
         )
         fit = _fit(problem, table, method, starts, generator, told, tick)
     _warn(fit)
@@ -113,6 +122,7 @@ def build_problem(
     variance: str,
     likelihood: str,
     terms: frozenset[str] | None,
+    margin: float | None,
     method: str,
     options: Mapping[str, Any],
     rng: np.random.Generator,
@@ -128,14 +138,17 @@ def build_problem(
     elif missed := _missed(terms, diagnosis):
         told["cautions"] = [f"{diagnosis.words} The noise has no term for that: see noise='full', or add {missed}."]
     told["noise"] = _ordered(terms)
+    told["margin"] = within = chosen_margin(margin, terms, known=not np.isnan(base.known).any())
     if variance == "per_gene_block":
         from varmix.models.partition.block_problem import BlockProblem
 
-        if terms != SETS["cell"]:
-            raise OptionError("variance='per_gene_block' has variances of cells and no other noise: leave noise out.")
+        if terms != SETS["cell"] or within:
+            raise OptionError(
+                "variance='per_gene_block' has variances of cells and no other noise: leave noise and margin out."
+            )
         _refuse_method(method, variance)
         return BlockProblem(base=base, **_only(options, ("max_iterations",), variance)), told
-    if variance == "shared" and terms <= PLAIN:
+    if variance == "shared" and terms <= PLAIN and not within:
         named = next(name for name, kinds in SETS.items() if kinds == terms)
         return SharedProblem(base=replace(base, noise=named), options=climb_of(method, options, table.runner)), told
     _refuse_method(method, f"{variance}, noise {' + '.join(told['noise'])}")
@@ -143,6 +156,7 @@ def build_problem(
         NoiseProblem(
             base=base,
             terms=terms,
+            margin=within,
             moderated=variance == "moderated",
             seed=int(rng.integers(2**32)),
             **_only(options, ("max_iterations",), variance),

@@ -22,6 +22,10 @@ NoiseOutcome = Outcome[NoisePoint, HeteroscedasticStats]
 TOLERANCE = 1e-6
 """Newton decrement that counts as arrival: a millionth of a standard error, and a gain below rounding."""
 
+ROUNDED = 1e-4
+"""Newton decrement that counts as arrival where no step climbs: what is left to gain, half its square, is the rounding
+of a log-likelihood of 1e5 over 1e4 terms."""
+
 SLOWED = 0.3
 """Steps go on with one information while each leaves less than this share of the decrement."""
 
@@ -186,6 +190,8 @@ def polish(
         worth = _gained(path[0], path[-1])
     if found.status is Status.STEP_LIMIT and not worth:
         found = replace(found, status=Status.STALLED)
+    if found.status is Status.STALLED and found.certificate.newton_decrement <= ROUNDED:
+        found = replace(found, status=Status.ON_BOUNDARY if found.certificate.on_boundary else Status.CONVERGED)
     found = replace(found, progress=Progress(steps))
     return _diagnosed(found, posterior, curvature), curvature
 

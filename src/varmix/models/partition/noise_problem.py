@@ -25,6 +25,8 @@ from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.restriction import held_at
 from varmix.typing import Mask, Matrix, Square, Vector
 
+VARIANCES = ("cell", "measurement", "proportional", "misfit", "misfit_proportional", "scatter", "scatter_proportional")
+
 COORDINATES = tuple(
     Scalar(name=name, power=power, words=words)
     for name, power, words in (
@@ -62,10 +64,12 @@ DECADES = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NoiseProblem:
-    """`terms` of the noise; `moderated` gives each gene a scale of its own. `seed` draws the genes of a first climb."""
+    """`terms` of the noise; `margin` by which cell types of a block may differ; `moderated` gives each gene a scale of
+    its own. `seed` draws the genes of a first climb."""
 
     base: PartitionMixture
     terms: frozenset[str]
+    margin: float = 0.0
     moderated: bool = False
     seed: int = 0
     max_iterations: int = 500
@@ -97,7 +101,7 @@ class NoiseProblem:
         base, known = self.base, self.base.known
         if not np.isnan(known).any():
             first = self._start(known)
-            return [("moments", first), *(("random", _shaken(first, rng)) for _ in range(count - 1))]
+            return [("moments", first), *(("random", _shaken(first, self.free, rng)) for _ in range(count - 1))]
         types, size = known.shape
         drawn = [vertex_start(base.pieces, size, types, rng) for _ in range(count)]
         return [("vertices", self._start(with_known(P, known))) for P in drawn]
@@ -194,13 +198,15 @@ class NoiseProblem:
 
     def _start(self, proportions: Matrix) -> HeteroscedasticParams:
         spread = SPREAD if self.moderated else 0.0
-        return noise_start(self.base.pieces, self.base.partitions, proportions, spread=spread, terms=self.terms)
+        return noise_start(
+            self.base.pieces, self.base.partitions, proportions, spread=spread, terms=self.terms, margin=self.margin
+        )
 
 
-def _shaken(start: HeteroscedasticParams, rng: np.random.Generator) -> HeteroscedasticParams:
+def _shaken(start: HeteroscedasticParams, free: frozenset[str], rng: np.random.Generator) -> HeteroscedasticParams:
     noise = start.noise
     times = 10.0 ** rng.uniform(-DECADES, DECADES, 8)
-    names = ("cell", "measurement", "proportional", "misfit", "misfit_proportional", "scatter", "scatter_proportional")
+    names = [name for name in VARIANCES if name in free]
     shaken = replace(noise, **{name: getattr(noise, name) * by for name, by in zip(names, times, strict=False)})
     shares = rng.dirichlet(np.ones(len(start.shares)))
     return replace(start, noise=shaken, shares=shares, between=start.between * float(times[-1]))

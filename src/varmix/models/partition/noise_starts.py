@@ -43,23 +43,29 @@ def noise_start(
     *,
     spread: float = 0.0,
     terms: frozenset[str] = SETS["full"],
+    margin: float = 0.0,
 ) -> HeteroscedasticParams:
     """Moments of the types' means, noise of the replicates, small lack of fit and scatter, equal shares.
 
     `terms` are among "cell", "measurement", "trend", "misfit" and "scatter"; what they have no part in is exactly 0.
     With "trend", lack of fit and scatter grow with expression; without it they do not, and levels are never looked at:
-    values may be negative. Raises OptionError for terms that are unknown or leave samples without error, for "trend"
-    where no mean is above 0, and for "misfit" where no type has two samples.
+    values may be negative. `margin` is the share of a gene's highest level that its cell types scatter by, for good:
+    `free_names` leaves it where it is. Raises OptionError for terms that are unknown or leave samples without error,
+    for "trend" or a margin where no mean is above 0, and for "misfit" where no type has two samples.
     """
     _check_terms(pieces, terms)
     means = np.concatenate([piece.means.ravel() for piece in pieces])
     between = float(means.var())
-    if "trend" in terms:
+    if "trend" in terms or margin:
         trend = Trend.of(pieces)
-        noise = _growing(pieces, trend, terms, trend.reference**2)
     else:
         trend = Trend(reference=math.sqrt(between) if between > 0.0 else 1.0)
+    if "trend" in terms:
+        noise = _growing(pieces, trend, terms, trend.reference**2)
+    else:
         noise = _constant(pieces, terms, trend.reference**2)
+    if margin:
+        noise = replace(noise, scatter_proportional=(margin * trend.reference) ** 2)
     noise = replace(noise, **_additive(noise.measurement, terms, _loads(pieces, proportions)))
     return HeteroscedasticParams(
         mean=float(means.mean()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,17 @@ SETS: dict[str, frozenset[str]] = {
     "cell": frozenset({"cell"}),
     "measurement": frozenset({"measurement"}),
     "both": frozenset({"cell", "measurement"}),
-    "full": frozenset({"measurement", "trend", "misfit", "scatter"}),
+    "full": frozenset({"measurement", "trend", "misfit"}),
 }
-"""Noise by name. "full" leaves cells out: what they add is hardly told from the trend."""
+"""Noise by name. "full" leaves cells out: what they add is hardly told from the trend. And scatter, which would take
+the place of partitions where block means are not normal: see `MARGIN`."""
+
+MARGIN = 0.05
+"""Share of a gene's highest level by which cell types of a block may differ, where noise grows with the level.
+
+No two cell types express a gene exactly alike: the more samples, the more genes would have all types in blocks of their
+own. What counts as alike is for the user to say and not for the likelihood: estimated, this scatter can have its
+maximum where cell types that differ a lot are said to share."""
 
 PLAIN = SETS["both"]
 """Terms that are the same for all genes."""
@@ -51,6 +60,21 @@ def chosen_terms(noise: Any) -> frozenset[str] | None:
     if not terms & SAMPLED:
         raise OptionError(f"noise={noise!r} leaves replicates without variance. Add 'cell', 'measurement' or 'trend'.")
     return terms
+
+
+def chosen_margin(margin: Any, terms: frozenset[str], *, known: bool) -> float:
+    """The margin where none is given: `MARGIN` if noise has a trend, all proportions are `known` and scatter is not
+    estimated, else 0. With unknown proportions types that differ by the margin would be taken for other proportions.
+
+    Raises OptionError for one that is no number from 0 to below 1, or with estimated scatter.
+    """
+    if margin is None:
+        return MARGIN if known and "trend" in terms and "scatter" not in terms else 0.0
+    if isinstance(margin, bool) or not isinstance(margin, Real) or not 0.0 <= float(margin) < 1.0:
+        raise OptionError(f"margin={margin!r} must be a share of the level from 0 to below 1, for instance 0.05.")
+    if margin and "scatter" in terms:
+        raise OptionError("noise has the term 'scatter', which is an estimated margin: leave one of the two out.")
+    return float(margin)
 
 
 def shown_terms(pieces: tuple[Genes, ...], known: Matrix, *, plain: bool) -> frozenset[str]:
