@@ -377,3 +377,13 @@ def test_true_partitions_of_loud_genes_are_named():
     assert (named == truth).mean() > 0.95
     error = fit.table("expression")[CELL_TYPES].to_numpy() - data.means
     assert np.sqrt((error**2).mean()) < 0.5
+
+
+@pytest.mark.parametrize(("seed", "genes"), [(44, 20), ([44, 117], 10), ([44, 271], 10)])
+def test_shares_on_their_way_to_zero_get_there(seed, genes):
+    """Each was once halved at every step, down to 1e-114, and never 0: the certificate was not met."""
+    data = mixed(seed, genes)
+    fit = quietly(data.S, data.sample_type, proportions=data.proportions, noise="cell")
+    shares = fit.report.estimates.shares
+    assert fit.status.arrived
+    assert ((shares == 0.0) | (shares > 1e-6)).all()

@@ -27,6 +27,9 @@ TELLING = 1e-2
 SHORT_OF_EMPTY = 0.9
 """Part of the largest share of a simplex that one step may take from it."""
 
+NOTHING = 1e-12
+"""Share or proportion that moves no log-likelihood by more than rounding."""
+
 
 class SimplexPoint(Protocol):
     """A point of which the first coordinate is unbounded, all others are at least 0, and some sum to 1 in groups."""
@@ -103,19 +106,25 @@ class Reduced:
 
         `products` of scores stand in where the information is not that of a maximum.
         """
-        free = np.flatnonzero(self.free(gradient))
-        if not free.size:
-            return vector
-        inner = information[np.ix_(free, free)]
-        if not smallest_eigenvalue(inner) > DEFINITE:
-            inner = ascending(inner, products[np.ix_(free, free)])
-        step = np.zeros(len(gradient))
-        step[free] = cone_step(self.values[free], self.bounded[free], gradient[free], inner)
+        emptied = self._emptied(gradient)
+        free = np.flatnonzero(self.free(gradient) & ~emptied)
+        step = np.where(emptied, -self.values, 0.0)
+        if free.size:
+            inner = information[np.ix_(free, free)]
+            if not smallest_eigenvalue(inner) > DEFINITE:
+                inner = ascending(inner, products[np.ix_(free, free)])
+            step[free] = cone_step(self.values[free], self.bounded[free], gradient[free], inner)
         move = self.directions @ step
         longest = float((-move[self.references] / vector[self.references]).max(initial=0.0))
         if longest > SHORT_OF_EMPTY:
             move *= SHORT_OF_EMPTY / longest
         return np.asarray(vector + move)
+
+    def _emptied(self, gradient: Vector) -> Mask:
+        """Shares and proportions of next to nothing that should be 0: the information of what they do to the other
+        coordinates is no reason to step short of it."""
+        paired = (self.directions < 0.0).any(axis=0)
+        return np.asarray(paired & (self.values < NOTHING) & (gradient <= 0.0))
 
     def certificate(
         self, gradient: Vector, information: Square, on_boundary: tuple[int, ...], *, saddle: float = SADDLE
