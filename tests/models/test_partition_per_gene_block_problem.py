@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from varmix.errors import NotAvailableError, NotIdentifiedError, OptionError
+from varmix.models.partition import problem as of_problems
 from varmix.models.partition.block_fit import fit_per_gene_block
 from varmix.models.partition.block_posterior import block_posterior
 from varmix.models.partition.block_problem import BlockProblem
@@ -48,12 +49,12 @@ def test_coordinates_are_what_genes_share():
     assert_allclose(vector[4:], PROPORTIONS.ravel())
     assert free_parameters(task) == 3
     for kind in ("observed", "sandwich"):
-        covariance = task.covariance(outcome, kind)
+        covariance = of_problems.covariance(task, outcome, kind)
         assert covariance.shape == (10, 10)
         assert (np.diag(covariance)[:4] > 0.0).all()
         assert np.isnan(covariance[4:]).all()
     with pytest.raises(OptionError, match="observed"):
-        task.covariance(outcome, "expected")
+        of_problems.covariance(task, outcome, "expected")
     with pytest.raises(NotAvailableError, match="per_gene_block"):
         task.restricted(outcome.params, 1, 0.5)
 
