@@ -63,6 +63,11 @@ class ExpressionFacts:
                 f"All values are {self.lowest:.6g}: there is nothing to tell genes or types apart. Check how "
                 "S was read."
             )
+        if self.constant == self.used and self.seen.size > 1:
+            raise NotIdentifiedError(
+                f"All {self.used:,} genes are constant: none differs between samples, so that nothing tells types "
+                "apart or shows the noise. Check how S was read."
+            )
         largest = max(abs(self.lowest), abs(self.highest))
         if not (largest <= LARGEST and self.highest - self.lowest >= SMALLEST):
             raise DataError(

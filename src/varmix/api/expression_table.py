@@ -28,7 +28,7 @@ from varmix.api.expression_stream import (
 )
 from varmix.api.partition_choice import choose_partitions, confused
 from varmix.api.proportions_table import ProportionsTable, read_proportions
-from varmix.errors import VarmixWarning
+from varmix.errors import NotIdentifiedError, VarmixWarning
 from varmix.formula.expression_values import expression_values
 from varmix.formula.sample_types import read_labels
 from varmix.iteration import Runner, Serial
@@ -87,8 +87,9 @@ class ExpressionTable:
         return reduce_samples(self.values, self.sample_type, len(self.sample_types))
 
     def model(self, *, noise: str = "cell", likelihood: str = "joint") -> PartitionMixture:
-        """In internal units. Raises OptionError for unknown options."""
+        """In internal units. Raises OptionError for unknown options, NotIdentifiedError for copies as replicates."""
         pieces = self.pieces()
+        self._refuse_copies(pieces)
         if not isinstance(self.runner, Serial):
             pieces = tuple(block for piece in pieces for block in piece.blocks(PIECE_GENES))
         return PartitionMixture.reduced(
@@ -99,6 +100,18 @@ class ExpressionTable:
             likelihood=likelihood,
             concentration=self.concentration,
         )
+
+    def _refuse_copies(self, pieces: tuple[Genes, ...]) -> None:
+        """Replicates none of which differ show noise of 0, at which the likelihood has no maximum [PART-2]."""
+        replicated = [piece for piece in pieces if (piece.counts > 1.0).any()]
+        if replicated and not any(bool(piece.varying.any()) for piece in replicated):
+            kind = int((self.replicates > 1).argmax())
+            first, second = self.samples[self.sample_type == kind][:2]
+            raise NotIdentifiedError(
+                "Samples of a type are equal in every gene they have "
+                f"(first: '{first}' and '{second}' of type '{self.sample_types[kind]}'), which would be samples "
+                "without noise. Are they copies? Give one of each, or correct sample_type."
+            )
 
     def sample(self) -> pd.DataFrame:
         """What was used and lost: columns `what`, `cause`, `count`."""

@@ -15,7 +15,7 @@ from scipy.stats import f as f_distribution
 from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
-from varmix.models.partition.genes import Genes
+from varmix.models.partition.genes import EXACT, Genes
 from varmix.typing import Array, Index, Mask, Matrix, Vector
 
 LEVEL = 0.01
@@ -32,9 +32,6 @@ FEWEST = 10
 
 LOWEST = 1e-3
 """Share of the median positive level below which a level counts as this share."""
-
-EXACT = 1e-10
-"""Standard deviation within a type, relative to its mean, that is rounding: such replicates are equal."""
 
 FARTHEST = 8.0
 """Normal score at which one gene counts no further."""

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from varmix.typing import Array, Index, Matrix, Vector
+from varmix.typing import Array, Index, Mask, Matrix, Vector
+
+EXACT = 1e-10
+"""Standard deviation within a type, relative to its mean, that is rounding: such replicates are equal."""
 
 CACHED = 1 << 17
 """Numbers of the genes at a time: a megabyte."""
@@ -30,6 +33,11 @@ class Genes:
 
     def __len__(self) -> int:
         return len(self.means)
+
+    @property
+    def varying(self) -> Mask:
+        """Where samples of a type differ by more than rounding, (G, D)."""
+        return np.asarray(self.within > self.counts * (EXACT * self.means) ** 2)
 
     def blocks(self, size: int) -> Iterator[Genes]:
         """Views of at most `size` genes."""

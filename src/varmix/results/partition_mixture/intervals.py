@@ -80,7 +80,7 @@ class Intervals:
         if math.isnan(reach) or self.estimates.problem.base.likelihood == "composite":
             return math.nan, math.nan, "none"
         value = float(self.estimates.values[at])
-        lower, upper = self._bounds(at)
+        lower, upper = self._range(at)
         ends = (lower, min(value + reach, upper)) if value == 0.0 else (max(value - reach, lower), upper)
         return *ends, "quadratic"
 
@@ -126,6 +126,11 @@ class Intervals:
         if isinstance(problem, NoiseProblem) and free_parameters(problem) > BY_DIFFERENCES:
             return False
         return problem.base.genes * len(problem.base.partitions) <= AFFORDABLE
+
+    def at_upper(self, at: int) -> bool:
+        """Whether a climb ended at the most that it may give a term of the noise."""
+        params = self.estimates.outcome.params
+        return isinstance(params, NoisePoint) and bool(params.at_upper[at])
 
     def _range(self, at: int) -> tuple[float, float]:
         """In the units of the data."""

@@ -102,5 +102,5 @@ class Parameters:
             "lower": lower,
             "upper": upper,
             "interval": used,
-            "on_boundary": value == 0.0 and not held and at > 0,
+            "on_boundary": not held and at > 0 and (value == 0.0 or self.intervals.at_upper(at)),
         }

@@ -19,6 +19,9 @@ from varmix.results.partition_mixture.genes import GeneTables
 from varmix.results.partition_mixture.new_samples import new_mixtures
 from varmix.typing import Index, Matrix
 
+OPTIONS = ("sample_type", "proportions", "on_missing")
+"""Of predictions."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Memory:
@@ -73,6 +76,12 @@ class Memory:
             samples=state["samples"],
             sample_type=None if codes is None else np.asarray(codes, dtype=np.intp),
         )
+
+
+def refuse_unknown(options: Mapping[str, Any]) -> None:
+    """Raises OptionError for what `predict_genes` does not take."""
+    if unknown := [name for name in options if name not in OPTIONS]:
+        raise OptionError(f"'{unknown[0]}' is not an option of predict. It has: {', '.join(OPTIONS)}.")
 
 
 def predict_genes(

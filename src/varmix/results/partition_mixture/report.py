@@ -24,7 +24,7 @@ from varmix.results.partition_mixture.genes import LONGEST, GeneTables
 from varmix.results.partition_mixture.intervals import KINDS, Intervals
 from varmix.results.partition_mixture.labels import Labels
 from varmix.results.partition_mixture.parameters import Parameters
-from varmix.results.partition_mixture.prediction import Memory, predict_genes, simulated
+from varmix.results.partition_mixture.prediction import Memory, predict_genes, refuse_unknown, simulated
 from varmix.results.partition_mixture.replicates import bootstrap
 from varmix.results.partition_mixture.steps import paths_table, progress_table, starts_table
 from varmix.results.report import Facts, Report
@@ -210,6 +210,7 @@ class PartitionMixtureReport(Report):
         """Tables of new genes, of the fit's own where `new` is None; see `prediction.predict_genes` for the options."""
         if new is None and not options:
             return self.genes
+        refuse_unknown(options)
         return predict_genes(self.memory, new, **options)
 
     @property

@@ -9,7 +9,7 @@ import pandas as pd
 
 from varmix.errors import NotAvailableError, OptionError
 from varmix.results.partition_mixture.genes import GeneTables
-from varmix.results.partition_mixture.prediction import Memory, predict_genes
+from varmix.results.partition_mixture.prediction import Memory, predict_genes, refuse_unknown
 
 
 def effects_in(tables: Mapping[str, pd.DataFrame], term: str, *, sd: bool) -> pd.DataFrame:
@@ -29,4 +29,5 @@ def effects_in(tables: Mapping[str, pd.DataFrame], term: str, *, sd: bool) -> pd
 
 def predict_saved(state: Mapping[str, Any], new: Any, options: dict[str, Any]) -> GeneTables:
     """As the fit would have given them."""
+    refuse_unknown(options)
     return predict_genes(Memory.of_state(state), new, **options)

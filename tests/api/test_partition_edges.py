@@ -1,0 +1,85 @@
+"""Data and bounds at which a fit of partitions ends, by the public function."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import varmix as vm
+from varmix.errors import ConvergenceWarning, NotIdentifiedError, OptionError
+from varmix.typing import Index, Matrix
+
+P = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.3, 0.3, 0.4], [0.6, 0.2, 0.2], [0.1, 0.7, 0.2]])
+TYPES = np.repeat(np.arange(6), 3)
+
+
+def _means(genes: int) -> Matrix:
+    rng = np.random.default_rng(0)
+    labels = np.array([(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (0, 1, 2)])[rng.integers(5, size=genes)]
+    return np.take_along_axis(rng.normal(5.0, 1.0, (genes, 3)), labels, axis=1)
+
+
+def _samples(genes: int, types: Index = TYPES) -> Matrix:
+    """Noise that does not grow with expression."""
+    rng = np.random.default_rng(1)
+    cells = _means(genes)[:, None, :] + 0.4 * rng.normal(size=(genes, len(types), 3))
+    return (cells * P[types]).sum(axis=-1) + 0.2 * rng.normal(size=(genes, len(types)))
+
+
+@pytest.fixture(scope="module")
+def bounded() -> vm.Fit:
+    """Its exponent is at the most that is sought."""
+    values = _samples(200)
+    steep = values + 1e-5 * values**4 * np.random.default_rng(2).normal(size=values.shape)
+    fit = vm.partition_mixture(steep, TYPES, proportions=P, noise=["measurement", "trend"])
+    assert fit.table("shapes")["estimate"].tolist() == [4.0]
+    return fit
+
+
+def test_no_interval_goes_beyond_what_a_climb_may_reach(bounded: vm.Fit) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        lower, upper = bounded.interval("trend_exponent", kind="profile")
+        assert upper == 4.0 > lower
+        assert bounded.profile("trend_exponent", points=3)["value"].max() == 4.0
+
+
+def test_an_estimate_at_the_most_it_may_be_is_on_a_boundary(bounded: vm.Fit) -> None:
+    assert bounded.table("shapes")["on_boundary"].all()
+    assert bounded.status.name == "ON_BOUNDARY"
+    assert "at its largest" in bounded.facts["advice"]
+    assert not bounded.table("components").set_index("term")["on_boundary"]["measurement"]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+@pytest.mark.parametrize("noise", ["auto", "both", "full"])
+def test_replicates_that_are_copies_are_refused(noise: str, scale: float) -> None:
+    copies = np.repeat(scale * _samples(30)[:, ::3], 3, axis=1)
+    with pytest.raises(NotIdentifiedError, match=r"equal in every gene .*'0' and '1' of type '0'.*Are they copies"):
+        vm.partition_mixture(copies, TYPES, proportions=P, noise=noise)
+
+
+def test_one_gene_that_varies_within_a_type_is_enough() -> None:
+    copies = np.repeat(_samples(30)[:, ::3], 3, axis=1)
+    copies[4] = _samples(30)[4]
+    assert np.isfinite(vm.partition_mixture(copies, TYPES, proportions=P, noise="both").log_likelihood)
+
+
+def test_genes_that_are_all_constant_are_refused() -> None:
+    level = np.repeat(_samples(30)[:, :1], 18, axis=1)
+    with pytest.raises(NotIdentifiedError, match="All 30 genes are constant"):
+        vm.partition_mixture(level, TYPES, proportions=P)
+
+
+def test_advice_at_the_step_limit_can_be_followed() -> None:
+    with pytest.warns(ConvergenceWarning, match="raise max_iterations") as told:
+        vm.partition_mixture(_samples(60), TYPES, proportions=P, noise="full", max_iterations=2)
+    assert "method='newton'" not in str(told[0].message)  # it has no method
+    assert vm.partition_mixture(_samples(60), TYPES, proportions=P, noise="full", max_iterations=500).status.arrived
+
+
+def test_options_that_predictions_do_not_have_are_named(bounded: vm.Fit) -> None:
+    with pytest.raises(OptionError, match="'typo' is not an option of predict"):
+        bounded.predict(_samples(200), typo=1)
