@@ -115,7 +115,7 @@ def test_variances_per_gene_and_block_are_fitted_with_known_proportions_alone(da
         with pytest.raises(NotIdentifiedError, match="not known"):
             quietly(data.S, data.sample_type, **model, **proportions_of(data, kind))
     for noise in ("measurement", "both", "trend", "full"):
-        with pytest.raises(OptionError, match="leave noise out"):
+        with pytest.raises(OptionError, match="leave noise and margin out"):
             quietly(data.S, data.sample_type, proportions=data.proportions, noise=noise, **model)
 
 
@@ -130,7 +130,7 @@ def test_noise_that_leaves_samples_without_error_is_refused(data):
 def test_genes_that_do_not_differ_have_a_variance_of_block_means_of_zero(model):
     """An ordinary point: partitions say nothing there, and the certificate is met all the same."""
     flat = mixed(2, 60, params=replace(PLAIN, between=0.0))
-    fit = quietly(flat.S, flat.sample_type, proportions=flat.proportions, variance=model[0], noise=model[1])
+    fit = quietly(flat.S, flat.sample_type, proportions=flat.proportions, variance=model[0], noise=model[1], margin=0)
     assert fit.status.arrived
     blocks = fit.components.iloc[0]
     assert blocks["estimate"] == 0.0
@@ -151,7 +151,8 @@ def test_plain_noise_is_found_plain_and_the_fit_says_why(data):
 
 def test_noise_that_grows_is_found_growing(growing):
     fit = quietly(growing.S, growing.sample_type, proportions=growing.proportions)
-    assert fit.facts["noise"] == ["measurement", "trend", "misfit", "scatter"]
+    assert fit.facts["noise"] == ["measurement", "trend", "misfit"]
+    assert fit.facts["margin"] == 0.05
     assert any("grows" in note or "mixtures" in note for note in fit.facts["warnings"])
     shapes = fit.table("shapes").set_index("name")
     row = shapes.loc["trend_exponent"]
@@ -387,3 +388,57 @@ def test_shares_on_their_way_to_zero_get_there(seed, genes):
     shares = fit.report.estimates.shares
     assert fit.status.arrived
     assert ((shares == 0.0) | (shares > 1e-6)).all()
+
+
+# The margin
+
+
+def test_the_margin_is_for_noise_that_grows_and_proportions_that_are_known(data, growing):
+    def of(table, **options):
+        return quietly(table.S, table.sample_type, **options).facts["margin"]
+
+    assert of(data, proportions=data.proportions) == 0.0
+    assert of(growing, proportions=growing.proportions, noise="trend") == 0.05
+    assert of(growing, proportions=growing.proportions, noise="trend", margin=0.1) == 0.1
+    assert of(growing, proportions=growing.proportions, noise=["trend", "scatter"]) == 0.0
+    assert of(growing, proportions="free", cell_types=3, noise="trend", starts=1, rng=0) == 0.0
+
+
+def test_cell_types_that_differ_by_less_than_the_margin_share_a_block():
+    """Noise is small, so that without a margin every gene has types in blocks of their own."""
+    rng = np.random.default_rng(4)
+    shared = np.array([(0, 0, 1), (0, 1, 0), (0, 1, 1)])[rng.integers(3, size=90)]
+    means = np.take_along_axis(rng.uniform(1.0, 10.0, (90, 3)), shared, axis=1)
+    means *= 1.0 + 0.03 * rng.standard_normal(means.shape)
+    proportions = pd.DataFrame([(0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8), (0.4, 0.4, 0.2)])
+    sample_type = np.repeat(np.arange(4), 3)
+    values = means @ proportions.to_numpy()[sample_type].T
+    values *= 1.0 + 0.005 * rng.standard_normal(values.shape)
+    finest = [
+        quietly(values, sample_type, proportions=proportions, noise="trend", margin=margin).shares["estimate"].iloc[-1]
+        for margin in (0.0, 0.05)
+    ]
+    assert finest[0] > 0.5  # of genes whose types all differ, by 3 % of their means
+    assert finest[1] < 0.1
+
+
+def test_a_margin_stays_where_it_was_put(growing):
+    fit = quietly(
+        growing.S, growing.sample_type, proportions=growing.proportions, noise="full", margin=0.02, starts=2, rng=1
+    )
+    row = fit.components.set_index("term").loc["scatter_trend"]
+    trend = fit.report.estimation.outcome.params.params.trend
+    assert row["sd"] == pytest.approx(0.02 * trend.reference * fit.report.problem.base.scale, rel=1e-12)
+    assert row["interval"] == "known"
+
+
+@pytest.mark.parametrize("margin", [-0.1, 1.0, "wide", True, np.nan])
+def test_a_margin_is_a_share_of_the_level(growing, margin):
+    with pytest.raises(OptionError, match="margin"):
+        quietly(growing.S, growing.sample_type, proportions=growing.proportions, margin=margin)
+
+
+def test_a_margin_beside_estimated_scatter_is_refused(growing):
+    noise = ["trend", "scatter"]
+    with pytest.raises(OptionError, match="leave one of the two out"):
+        quietly(growing.S, growing.sample_type, proportions=growing.proportions, noise=noise, margin=0.1)

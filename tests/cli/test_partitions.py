@@ -136,7 +136,7 @@ def test_options_reach_the_fit(partitions, tmp_path):
 def test_terms_of_noise_are_a_list_or_a_name(partitions, tmp_path, noise):
     result = partitions("--noise", noise, "--max-iterations", 2, "--out", tmp_path / "out")
     assert result.exit_code == 4, result.stderr
-    full = ["measurement", "trend", "misfit", "scatter"]
+    full = ["measurement", "trend", "misfit"]
     assert vm.load(tmp_path / "out" / "fit.json").facts["noise"] == (full if noise == "full" else full[:2])
     assert "Shapes of the noise" in result.stdout
 

@@ -22,6 +22,7 @@ from varmix.models.partition.noise_fit import NoiseFit, fit_noise
 from varmix.models.partition.noise_newton import Curvature, polish
 from varmix.models.partition.noise_point import SCALARS, NoisePoint
 from varmix.models.partition.noise_starts import noise_start
+from varmix.models.partition.noise_terms import SETS
 from varmix.models.partition.params import PartitionParams
 from varmix.models.partition.partitions import all_partitions
 from varmix.models.partition.reduced import Reduced
@@ -53,7 +54,8 @@ def piece() -> Genes:
 
 @pytest.fixture(scope="module")
 def fit(piece) -> NoiseFit:
-    return fit_noise([piece], PARTITIONS, noise_start([piece], PARTITIONS, PROPORTIONS), free=KNOWN)
+    start = noise_start([piece], PARTITIONS, PROPORTIONS, terms=SETS["full"] | {"scatter"})
+    return fit_noise([piece], PARTITIONS, start, free=KNOWN)
 
 
 def shared_values() -> np.ndarray:

@@ -55,26 +55,27 @@ def of_mixtures(tissues: Tissues) -> vm.Fit:
 
 
 def test_the_data_show_that_noise_grows_and_that_mixtures_miss(of_mixtures):
-    assert of_mixtures.facts["noise"] == ["measurement", "trend", "misfit", "scatter"]
+    assert of_mixtures.facts["noise"] == ["measurement", "trend", "misfit"]
+    assert of_mixtures.facts["margin"] == 0.05
     assert of_mixtures.status.arrived
 
 
 def test_mixtures_alone_name_the_partitions_that_the_pure_tissues_do(tissues, of_mixtures):
-    """At the mixtures' estimates, .985 of 600 genes: .97 leaves three standard errors."""
+    """At the mixtures' estimates, .958 of 600 genes: .94 leaves two standard errors."""
     pure = of_mixtures.predict(tissues.S.loc[:, tissues.pure], proportions=tissues.proportions[tissues.pure])
     agree = pure.classes["partition"].to_numpy() == of_mixtures.classes["partition"].to_numpy()
-    assert agree.mean() >= 0.97
+    assert agree.mean() >= 0.94
     confident = of_mixtures.classes["probability"].to_numpy() > 0.99
-    assert confident.mean() > 0.8
+    assert confident.mean() > 0.3  # .41: within the margin a gene is in two partitions at a time
     assert agree[confident].mean() > agree[~confident].mean()
 
 
 def test_a_fit_of_the_pure_tissues_alone_agrees(tissues, of_mixtures):
-    """Each with its own noise and shares, .943: three sample types show no lack of fit, so that theirs has no term for
-    it. .93 leaves one and a half standard errors for other machines' last digits, which move single genes."""
+    """Each with its own noise and shares, .958: three sample types show no lack of fit, so that theirs has no term for
+    it. .94 leaves two standard errors."""
     own = fitted(tissues.S.loc[:, tissues.pure], proportions=tissues.proportions[tissues.pure])
     agree = own.classes["partition"].to_numpy() == of_mixtures.classes["partition"].to_numpy()
-    assert agree.mean() >= 0.93
+    assert agree.mean() >= 0.94
 
 
 def test_the_typical_gene_is_nearer_to_the_pure_tissues_than_least_squares_has_it(tissues, of_mixtures):
