@@ -21,7 +21,9 @@ SETS, GENES = 10, 1_000
 GROWING = HeteroscedasticParams(
     mean=9.0,
     between=6.0,
-    noise=Noise(measurement=0.1, proportional=0.3, exponent=1.8, misfit_proportional=0.1, scatter_proportional=0.05),
+    noise=Noise(
+        measurement=0.1, proportional=0.3, exponent=1.8, misfit_proportional=0.1, scatter_proportional=(0.05 * 9.0) ** 2
+    ),  # scatter of the default margin
     trend=Trend(reference=9.0),
     shares=PLAIN.shares,
     proportions=PROPORTIONS,
