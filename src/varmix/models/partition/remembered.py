@@ -43,8 +43,6 @@ class Remembered:
 
     def posterior(self, pieces: Sequence[Genes]) -> GenePosterior:
         """Of any genes (internal units), in the units of the data."""
-        if self.kind == "per_gene_block":
-            return posterior_at(self.params(), self.partitions, pieces, likelihood=self.likelihood, scale=self.scale)
         known = {"shared": self._shared, "noise": self._noise, "per_gene_block": self._per_gene_block}
         return known[self.kind](pieces)
 
