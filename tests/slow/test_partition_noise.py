@@ -12,10 +12,9 @@ import pytest
 
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.heteroscedastic_posterior import noise_posterior
-from varmix.models.partition.noise_coordinates import FREE
 from varmix.models.partition.noise_fit import NoiseFit, fit_noise
 from varmix.models.partition.noise_starts import free_names, noise_start, vertex_start
-from varmix.models.partition.noise_terms import SETS
+from varmix.models.partition.noise_terms import MARGIN, SETS
 from varmix.models.partition.partitions import all_partitions
 
 pytestmark = pytest.mark.slow
@@ -52,11 +51,11 @@ def best_partitions(fit: NoiseFit, genes: Genes) -> np.ndarray:
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])
 def test_partitions_from_mixed_samples_alone_are_those_of_pure_samples(mixtures, spread):
-    start = noise_start([mixtures.mixed], PARTITIONS, mixtures.proportions, spread=spread)
-    fit = fit_noise([mixtures.mixed], PARTITIONS, start, free=FREE - {"proportions", "misfit_exponent"})
+    start = noise_start([mixtures.mixed], PARTITIONS, mixtures.proportions, spread=spread, margin=MARGIN)
+    fit = fit_noise([mixtures.mixed], PARTITIONS, start, free=free_names(SETS["full"], moderated=spread > 0.0))
     assert fit.converged
     agreement = best_partitions(fit, mixtures.mixed) == best_partitions(fit, mixtures.pure)
-    assert agreement.mean() > 0.97  # .985 and .983 when this was written; what was asked is .93
+    assert agreement.mean() > 0.945  # .958 and .963 when this was written; what was asked is .93
 
 
 def test_partitions_agree_where_nothing_is_shared_between_the_fits(mixtures):
@@ -64,13 +63,13 @@ def test_partitions_agree_where_nothing_is_shared_between_the_fits(mixtures):
         fit_noise(
             [genes],
             PARTITIONS,
-            noise_start([genes], PARTITIONS, mixtures.proportions),
-            free=FREE - {"proportions", "misfit_exponent", "spread"},
+            noise_start([genes], PARTITIONS, mixtures.proportions, margin=MARGIN),
+            free=free_names(SETS["full"], moderated=False),
         )
         for genes in (mixtures.mixed, mixtures.pure)
     ]
     agreement = best_partitions(fits[0], mixtures.mixed) == best_partitions(fits[1], mixtures.pure)
-    assert agreement.mean() > 0.96
+    assert agreement.mean() > 0.945
 
 
 @pytest.mark.parametrize(("spread", "starts", "correlation", "error"), [(0.0, 4, 0.975, 0.05), (0.3, 1, 0.95, 0.06)])
