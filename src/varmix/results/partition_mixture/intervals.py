@@ -15,7 +15,6 @@ from varmix.inference.profile import Profile, profile_interval
 from varmix.inference.wald import LEVEL, check_level, wald_interval
 from varmix.iteration import Outcome, Status
 from varmix.models.partition.noise_point import NoisePoint
-from varmix.models.partition.noise_problem import NoiseProblem
 from varmix.models.partition.problem import VARIANCE, free_parameters
 from varmix.results.partition_mixture.estimates import Estimates
 from varmix.typing import Vector
@@ -26,9 +25,9 @@ NEAR_EDGE = 3.0
 AFFORDABLE = 200_000
 """Genes times partitions up to which tables hold profile intervals: each takes tens of evaluations of all of them."""
 
-BY_DIFFERENCES = 20
-"""Estimated parameters up to which they do where second derivatives are differences: each of tens of restricted maxima
-then takes hundreds of evaluations, a minute per interval for 600 genes in 14 mixtures of unknown proportions."""
+FEW = 20
+"""Estimated parameters up to which they do: many have many intervals, and each restricted maximum is dearer then, up to
+a minute per interval for 600 genes in 14 mixtures of unknown proportions whose noise grows."""
 
 NEAR = 1e-3
 """Standard errors from a restricted maximum at which its log-likelihood is right to 5e-7."""
@@ -123,9 +122,7 @@ class Intervals:
     @property
     def _affordable(self) -> bool:
         problem = self.estimates.problem
-        if isinstance(problem, NoiseProblem) and free_parameters(problem) > BY_DIFFERENCES:
-            return False
-        return problem.base.genes * len(problem.base.partitions) <= AFFORDABLE
+        return free_parameters(problem) <= FEW and problem.base.genes * len(problem.base.partitions) <= AFFORDABLE
 
     def at_upper(self, at: int) -> bool:
         """Whether a climb ended at the most that it may give a term of the noise."""
