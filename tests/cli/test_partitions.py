@@ -141,6 +141,13 @@ def test_terms_of_noise_are_a_list_or_a_name(partitions, tmp_path, noise):
     assert "Shapes of the noise" in result.stdout
 
 
+def test_the_margin_is_handed_on_and_told(partitions, tmp_path):
+    result = partitions("--noise", "trend", "--margin", 0.1, "--out", tmp_path / "out")
+    assert result.exit_code in (0, 4), result.stderr
+    assert vm.load(tmp_path / "out" / "fit.json").facts["margin"] == 0.1
+    assert "Noise: trend (margin 0.1)" in result.stdout
+
+
 def test_partitions_of_ones_own(partitions, tmp_path):
     given = ["--partition", WORDS[0], "--partition", "brain=lung|liver"]
     assert partitions(*given, "--out", tmp_path / "out").exit_code == 0

@@ -114,6 +114,14 @@ def partitions(
             rich_help_panel=FITTING,
         ),
     ] = "auto",
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Of a gene's highest level by which cell types that share may differ.",
+            rich_help_panel=FITTING,
+        ),
+    ] = None,
     method: Annotated[
         PartitionMethod, typer.Option(help="auto is newton; others for plain noise.", rich_help_panel=FITTING)
     ] = PartitionMethod.auto,
@@ -170,6 +178,7 @@ def partitions(
             variance=variance,
             likelihood=likelihood,
             noise=noise,
+            margin=margin,
             method=method,
             accelerate=accelerate,
             polish=polish,

@@ -120,6 +120,7 @@ class PartitionsRequest:
     variance: Variance
     likelihood: Likelihood
     noise: str
+    margin: float | None
     method: PartitionMethod
     accelerate: Acceleration | None
     polish: bool | None
@@ -134,6 +135,7 @@ class PartitionsRequest:
         if self.partition and self.partitions is not None:
             raise OptionError("--partitions and --partition exclude each other: a set by name, or one by one.")
         given = {
+            "margin": self.margin,
             "accelerate": None if self.accelerate is None else self.accelerate.value,
             "polish": self.polish,
             "max_iterations": self.max_iterations,

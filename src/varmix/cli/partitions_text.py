@@ -91,7 +91,10 @@ def _compared(findings: PartitionFindings) -> str:
 
 
 def _noise(facts: Mapping[str, Any]) -> list[str]:
-    lines = [f"Noise: {' + '.join(facts['noise'])}; variance {facts['variance']}; likelihood {facts['likelihood']}."]
+    within = f" (margin {facts['margin']:g})" if facts["margin"] else ""
+    lines = [
+        f"Noise: {' + '.join(facts['noise'])}{within}; variance {facts['variance']}; likelihood {facts['likelihood']}."
+    ]
     lines.append(f"Starts: {facts['starts_at_best']:,} of {facts['starts']:,} reached the best.")
     if math.isfinite(facts["bic"]):
         lines.append(f"Criteria: AIC {facts['aic']:.3f}, BIC {facts['bic']:.3f}.")
