@@ -87,6 +87,20 @@ def test_random_starts_come_from_their_generator():
     assert not np.allclose(starts[1][1].vector(), starts[2][1].vector())
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [1, 2, 0]])
+def test_a_prior_that_tells_cell_types_apart_is_where_climbs_begin(order):
+    """Vertices have cell types in any order, and the prior's hill is not the likelihood's next one."""
+    rows = ROWS[:, order]
+    task = model(np.full((5, 3), np.nan), concentration=1.0 + 100.0 * rows)
+    (name, first), *rest = default_starts(task, 3, np.random.default_rng(0))
+    assert [name, *(kind for kind, _ in rest)] == ["prior", "vertices", "random"]
+    assert [kind for kind, _ in default_starts(task, 1, np.random.default_rng(0))] == ["prior"]
+    assert_allclose(first.proportions, rows, atol=0.07)  # a tenth of the way to even rows
+    found = Climb().run(task, first)
+    assert found.status.arrived
+    assert_allclose(found.params.proportions, rows, atol=0.05)
+
+
 def test_several_starts_keep_the_highest_optimum():
     known = model()
     starts = [start for _, start in default_starts(known, 3, np.random.default_rng(2))]

@@ -91,8 +91,22 @@ def random_start(model: PartitionMixture, rng: np.random.Generator) -> Partition
     return start.moved_to(vector)
 
 
+def prior_rows(model: PartitionMixture) -> Matrix | None:
+    """Proportions (D, T) near the mode of a prior that tells cell types apart, None without one [PART-7]."""
+    alpha = model.concentration
+    if alpha is None or bool((alpha == alpha[:, :1]).all()):
+        return None
+    excess, even = alpha - 1.0, np.full(alpha.shape, 1.0 / alpha.shape[1])
+    total = excess.sum(axis=1, keepdims=True)
+    mode = np.divide(excess, total, out=even.copy(), where=total > 0.0)
+    return np.asarray((1.0 - TOWARDS_EVEN) * mode + TOWARDS_EVEN * even)
+
+
 def default_starts(model: PartitionMixture, count: int, rng: np.random.Generator) -> list[tuple[str, PartitionParams]]:
-    """Named starts in internal units: moments or, where proportions are free, vertices; then random ones."""
+    """Named starts in internal units: moments or, where proportions are free, vertices; then random ones. A prior that
+    tells cell types apart goes first: vertices have them in any order."""
     free = bool(np.isnan(model.known).any())
-    first = ("vertices", vertex_start(model)) if free else ("moments", moment_start(model))
-    return [first, *(("random", random_start(model, rng)) for _ in range(count - 1))]
+    named = [("vertices", vertex_start(model)) if free else ("moments", moment_start(model))]
+    if free and (rows := prior_rows(model)) is not None:
+        named.insert(0, ("prior", moment_start(model, rows)))
+    return [*named[:count], *(("random", random_start(model, rng)) for _ in range(count - len(named)))]

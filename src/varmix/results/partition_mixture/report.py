@@ -42,7 +42,7 @@ class Estimation:
     method: str
     starts: Starts[Any, Any]
     kinds: tuple[str, ...]
-    """What each start was: moments, vertices, random, given."""
+    """What each start was: moments, prior, vertices, random, screened."""
     notes: Mapping[str, Any]
     """Further facts: options, and `warnings` in sentences."""
 
