@@ -12,7 +12,7 @@ import numpy as np
 from varmix.api.expression_table import ExpressionTable, read_expression
 from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning
 from varmix.inference.generator import generator_of
-from varmix.iteration import Runner, Serial
+from varmix.iteration import Runner, Serial, Starts
 from varmix.linalg.threads import one_thread
 from varmix.models.partition.climb import SCHEMES, Climb
 from varmix.models.partition.diagnosis import NoiseDiagnosis, diagnose
@@ -213,6 +213,7 @@ def _fit(
         *problem.base.notes,
         *told.pop("cautions", []),
         *problem.remarks(found.starts.best.params),
+        *_alone(found.screened or found.starts),
     ]
     told["warnings"] = [*told["cautions"], *told.pop("notes", []), *table.notes]
     estimation = Estimation(method=method, starts=found.starts, kinds=found.kinds, notes=told)
@@ -224,6 +225,21 @@ def _fit(
         sample=table.sample,
     )
     return Fit(PartitionMixtureReport(problem, estimation, labels))
+
+
+def _alone(starts: Starts[Any, Any]) -> tuple[str, ...]:
+    """Says that no second start confirms the best: where ends are many, the highest is seldom among the first."""
+    count = len(starts.runs)
+    if count == 1 or starts.reached_best > 1:
+        return ()
+    best = starts.best.objective
+    second = max(run.outcome.objective for run in starts.runs if not starts.at_best(run))
+    told = (
+        f"Of {count} starts 1 ended at the best optimum, and the next best {abs(best - second):.3g} from it: higher "
+        f"ones may not have been found. Give more starts (starts={4 * count}) and compare fit.starts, or say more of "
+        "the proportions."
+    )
+    return (told,)
 
 
 def _count(starts: Any, default: int) -> int:

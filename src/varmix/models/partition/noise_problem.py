@@ -12,7 +12,7 @@ from varmix.models.partition.covariance import Quadratic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
 from varmix.models.partition.model import PartitionMixture
-from varmix.models.partition.noise_coordinates import MOST_LACK, RELATIVE, with_known
+from varmix.models.partition.noise_coordinates import MOST_EXPONENT, MOST_LACK, RELATIVE, with_known
 from varmix.models.partition.noise_curvature import NoisePosterior, likelihood_score
 from varmix.models.partition.noise_fit import fit_noise
 from varmix.models.partition.noise_newton import FLAT, Curvature, polish
@@ -209,4 +209,8 @@ def _shaken(start: HeteroscedasticParams, free: frozenset[str], rng: np.random.G
     names = [name for name in VARIANCES if name in free]
     shaken = replace(noise, **{name: getattr(noise, name) * by for name, by in zip(names, times, strict=False)})
     shares = rng.dirichlet(np.ones(len(start.shares)))
+    if {"measurement", "proportional"} <= free:  # little that grows steeply and much that hardly grows are two maxima
+        total, part = shaken.measurement + shaken.proportional, rng.uniform()
+        steep = rng.uniform(0.0, MOST_EXPONENT)
+        shaken = replace(shaken, measurement=part * total, proportional=(1.0 - part) * total, exponent=steep)
     return replace(start, noise=shaken, shares=shares, between=start.between * float(times[-1]))
