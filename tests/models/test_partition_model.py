@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from varmix.errors import NotIdentifiedError, OptionError, ShapeError
 from varmix.models.partition.climb import Climb
 from varmix.models.partition.model import PartitionMixture
+from varmix.models.partition.noise_problem import NoiseProblem
 from varmix.models.partition.partitions import all_partitions, given_partitions, one_vs_rest
 from varmix.models.partition.starting import default_starts, moment_start, random_start, vertex_start
 
@@ -99,6 +100,10 @@ def test_a_prior_that_tells_cell_types_apart_is_where_climbs_begin(order):
     found = Climb().run(task, first)
     assert found.status.arrived
     assert_allclose(found.params.proportions, rows, atol=0.05)
+    differing = NoiseProblem(base=task, terms=frozenset({"cell"}), moderated=True)
+    (name, first), *rest = differing.starts(3, np.random.default_rng(0))
+    assert [name, *(kind for kind, _ in rest)] == ["prior", "vertices", "vertices"]
+    assert_allclose(first.proportions, rows, atol=0.07)
 
 
 def test_several_starts_keep_the_highest_optimum():

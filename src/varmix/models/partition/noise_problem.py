@@ -23,6 +23,7 @@ from varmix.models.partition.problem import LENGTH, PURE, VARIANCE, Scalar, with
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.restriction import held_at
+from varmix.models.partition.starting import prior_rows
 from varmix.typing import Mask, Matrix, Square, Vector
 
 VARIANCES = ("cell", "measurement", "proportional", "misfit", "misfit_proportional", "scatter", "scatter_proportional")
@@ -97,14 +98,16 @@ class NoiseProblem:
 
     def starts(self, count: int, rng: np.random.Generator) -> list[tuple[str, HeteroscedasticParams]]:
         """Known proportions: moments, then noise that is larger or smaller. Else proportions from sample types drawn as
-        vertices."""
+        vertices, and before them those of a prior that tells cell types apart."""
         base, known = self.base, self.base.known
         if not np.isnan(known).any():
             first = self._start(known)
             return [("moments", first), *(("random", _shaken(first, self.free, rng)) for _ in range(count - 1))]
         types, size = known.shape
-        drawn = [vertex_start(base.pieces, size, types, rng) for _ in range(count)]
-        return [("vertices", self._start(with_known(P, known))) for P in drawn]
+        rows = prior_rows(base)
+        named = [] if rows is None else [("prior", self._start(with_known(rows, known)))]
+        drawn = [vertex_start(base.pieces, size, types, rng) for _ in range(count - len(named))]
+        return [*named, *(("vertices", self._start(with_known(P, known))) for P in drawn)]
 
     def climb(self, start: HeteroscedasticParams) -> Outcome[Any, Any]:
         """Where proportions are estimated, they first, with the noise of the start; then all."""
