@@ -110,3 +110,18 @@ def test_a_best_optimum_that_one_start_alone_reached_is_told() -> None:
     assert told == [fit.facts["starts_at_best"] == 1 for fit in fits]
     assert set(told) == {True, False}
     assert sum("1 ended at the best optimum" in str(warning.message) for warning in caught) == sum(told)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"noise": "both", "margin": 0.1, "method": "em"},
+            "with variance='shared', noise cell . measurement, margin 0.1 ",
+        ),
+        ({"noise": "full", "tolerance": 1e-3}, "'tolerance' is not an option of variance='shared', noise meas"),
+    ],
+)
+def test_what_a_model_does_not_take_is_refused_by_its_noise(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        vm.partition_mixture(_samples(20), TYPES, proportions=P, **options)

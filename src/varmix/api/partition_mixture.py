@@ -151,7 +151,8 @@ def build_problem(
     if variance == "shared" and terms <= PLAIN and not within:
         named = next(name for name, kinds in SETS.items() if kinds == terms)
         return SharedProblem(base=replace(base, noise=named), options=climb_of(method, options, table.runner)), told
-    _refuse_method(method, f"{variance}, noise {' + '.join(told['noise'])}")
+    model = f"variance='{variance}', noise {' + '.join(told['noise'])}" + f", margin {within:g}" * (within > 0.0)
+    _refuse_method(method, model)
     return (
         NoiseProblem(
             base=base,
@@ -159,7 +160,7 @@ def build_problem(
             margin=within,
             moderated=variance == "moderated",
             seed=int(rng.integers(2**32)),
-            **_only(options, ("max_iterations",), variance),
+            **_only(options, ("max_iterations",), model),
         ),
         told,
     )
@@ -260,8 +261,8 @@ def _only(options: Mapping[str, Any], known: Sequence[str], what: str) -> dict[s
 def _refuse_method(method: str, what: str) -> None:
     if method != "auto":
         raise OptionError(
-            f"method={method!r} is for variance='shared' with noise of cells and measurement; with {what} there is one "
-            "method. Leave it out."
+            f"method={method!r} is for variance='shared' with noise of cells and measurement alone; with {what} there "
+            "is one method. Leave it out."
         )
 
 
