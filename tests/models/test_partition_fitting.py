@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,27 @@ def test_one_start_is_not_screened(problem, monkeypatch):
     monkeypatch.setattr(noise_part, "LARGE", 400)
     found = fit_from(problem, problem.starts(1, np.random.default_rng(0)), np.random.default_rng(1))
     assert found.screened is None
+
+
+def test_all_genes_climb_from_the_best_end_of_the_part(problem, monkeypatch):
+    """Also where the best start is not the first, and a prior counts on a part as it does on all."""
+    monkeypatch.setattr(noise_part, "LARGE", 400)
+    monkeypatch.setattr(noise_part, "PART", 200)
+    prior = replace(problem.base, concentration=np.full(problem.base.known.shape, 3.0))
+    weighed = replace(problem, base=prior)
+    named = weighed.starts(4, np.random.default_rng(2))
+    found = fit_from(weighed, named, np.random.default_rng(1))
+    assert found.screened is not None
+    begin = found.starts.runs[0].begin.vector()
+    ends = [run.outcome.params.vector() for run in found.screened.runs]
+    best = found.screened.best.params.vector()
+    assert max(np.abs(begin - best)) <= min(max(np.abs(begin - end)) for end in ends) + 1e-9
+    share = found.genes / 600
+    score = found.screened.best.stats.score
+    p = best[4 + 5 :]
+    inside = p > 1e-9
+    rows = np.repeat(np.arange(6), 3)
+    slope = score[4 + 5 :] + np.divide(2.0 * share, p, out=np.zeros_like(p), where=inside)
+    for row in range(6):  # stationary along each simplex, with that share of the prior
+        at = (rows == row) & inside
+        assert np.ptp(slope[at]) < 1e-3 * np.abs(slope[at]).max()

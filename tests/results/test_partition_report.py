@@ -298,3 +298,31 @@ def test_many_partitions_are_summarised_by_the_largest(cells, count):
     assert len(fit.summary().splitlines()) < 60
     assert len(fit._repr_html_()) < 60_000
     assert ("leading_shares" in fit.report.tables) is (count > 20)
+
+
+# Paths under a prior, and a single sample
+
+
+def test_paths_and_starts_tell_the_log_likelihood_and_under_a_prior_the_objective(data, plain):
+    assert "objective" not in plain.starts.columns
+    assert plain.starts["log_likelihood"].max() == pytest.approx(plain.log_likelihood, abs=1e-9)
+    prior = vm.Dirichlet.around(data.proportions, 20.0)
+    fit = fitted(data.S, data.sample_type, prior, noise="both", starts=1, rng=0)
+    end = fit.progress.iloc[-1]
+    assert end["log_likelihood"] == pytest.approx(fit.log_likelihood, abs=1e-8)
+    assert end["objective"] == pytest.approx(fit.facts["objective"], abs=1e-8)
+    assert end["objective"] != pytest.approx(end["log_likelihood"])
+    assert np.isnan(fit.facts["aic"])
+    assert np.isnan(fit.facts["bic"])
+
+
+def test_a_sample_by_its_name_has_expression_of_each_cell_type(data):
+    """With noise of cells alone, mixed by its proportions it is what the sample shows."""
+    fit = fitted(data.S, data.sample_type, data.proportions, noise="cell")
+    labels = fit.report.labels
+    table = fit.effects(str(labels.samples[2]), sd=True)
+    assert list(table.columns) == ["gene", *CELL_TYPES, *(f"sd({cell})" for cell in CELL_TYPES)]
+    row, values = fit.report.estimates.proportions[labels.sample_type[2]], labels.values[:, 2]
+    assert_allclose(table[list(CELL_TYPES)].to_numpy() @ row, values, rtol=1e-9, atol=1e-9 * np.abs(values).max())
+    means = fit.table("expression")[list(CELL_TYPES)].to_numpy() @ row
+    assert np.abs(means - values).max() > 1e-3 * np.abs(values).max()

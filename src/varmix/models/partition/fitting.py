@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
 from varmix.iteration import Outcome, Starts, from_every_start
-from varmix.models.partition.noise_part import drawn_part
+from varmix.models.partition.noise_part import Part, drawn_part
 from varmix.models.partition.problem import Problem
 from varmix.typing import Tick
 
@@ -40,8 +40,18 @@ def fit_from(
     part = drawn_part(problem.base.pieces, rng) if len(starts) > 1 else None
     if part is None:
         return Fitted(starts=from_every_start(lambda start: climb(problem, start), starts), kinds=kinds)
-    small = problem.with_pieces(part.pieces)
+    small = _on_part(problem, part)
     screened = from_every_start(lambda start: climb(small, start), starts)
     begin = problem.nearby(screened.best.params)
     found = from_every_start(lambda start: climb(problem, start), [begin])
     return Fitted(starts=found, kinds=("screened",), screened=screened, genes=sum(len(piece) for piece in part.pieces))
+
+
+def _on_part(problem: Problem, part: Part) -> Problem:
+    """The problem on some genes, with as small a share of the prior: its weight beside them is that beside all."""
+    small: Any = problem.with_pieces(part.pieces)
+    alpha = problem.base.concentration
+    if alpha is None:
+        return cast("Problem", small)
+    base = replace(small.base, concentration=1.0 + part.share * (alpha - 1.0))
+    return cast("Problem", replace(small, base=base))

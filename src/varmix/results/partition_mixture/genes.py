@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import OptionError
+from varmix.models.partition.deconvolution import SampleExpression
 from varmix.models.partition.posterior import GenePosterior
 
 LONGEST = 2_000_000
@@ -78,3 +79,10 @@ class GeneTables:
         if term not in types:
             raise OptionError(f"There is no cell type '{term}'. There are: {', '.join(types)} ('expression' is all).")
         return self.expression[["gene", term, *([f"sd({term})"] if sd else [])]]
+
+
+def in_sample(genes: pd.Index[Any], types: tuple[str, ...], found: SampleExpression, *, sd: bool) -> pd.DataFrame:
+    """gene, and per cell type its expression in one sample, with `sd` also "sd(type)"."""
+    columns = {name: found.means[:, t] for t, name in enumerate(types)}
+    columns |= {f"sd({name})": found.sds[:, t] for t, name in enumerate(types)} if sd else {}
+    return pd.DataFrame({"gene": genes, **columns})

@@ -65,8 +65,10 @@ class Intervals:
         if away or not self._affordable:
             return self.quick(at, level)
         try:
-            return *self.profile(at, level), "profile"
-        except NotAvailableError:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", ConvergenceWarning)
+                return *self.profile(at, level), "profile"
+        except (NotAvailableError, ConvergenceWarning):  # that is told where a profile is asked for
             return self.quick(at, level)
 
     def quick(self, at: int, level: float) -> tuple[float, float, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ def new_mixtures(
     """Proportions of types (D, T) and the type of each sample (n,).
 
     `proportions` is a data frame with the cell types as columns and a row per label of `sample_type`, or without
-    labels a row per sample; or an array (n, T) of the latter kind. All are known. Raises AlignmentError, ShapeError,
-    NotIdentifiedError, and as `checked_rows`.
+    labels a row per sample; a mapping of such rows; or an array (n, T) with a row per sample. All are known. Raises
+    AlignmentError, ShapeError, NotIdentifiedError, and as `checked_rows`.
     """
     labels = None if sample_type is None else read_labels(sample_type, samples, genes)
+    if isinstance(proportions, Mapping):
+        proportions = pd.DataFrame.from_dict(dict(proportions), orient="index", columns=list(cell_types))
     if try_frame(proportions) is None:
         rows = np.asarray(real_numbers(proportions, "proportions"), dtype=np.float64)
         if labels is not None or rows.shape != (len(samples), len(cell_types)):

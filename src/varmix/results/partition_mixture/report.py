@@ -16,11 +16,12 @@ from varmix.inference.bootstrap import Bootstrap
 from varmix.inference.generator import generator_of
 from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Outcome, Starts, Status
+from varmix.models.partition.deconvolution import sample_expression
 from varmix.models.partition.problem import Problem, free_parameters
 from varmix.models.partition.remembered import Remembered
 from varmix.results.partition_mixture.advice import advice_on
 from varmix.results.partition_mixture.estimates import Estimates
-from varmix.results.partition_mixture.genes import LONGEST, GeneTables
+from varmix.results.partition_mixture.genes import LONGEST, GeneTables, in_sample
 from varmix.results.partition_mixture.intervals import KINDS, Intervals
 from varmix.results.partition_mixture.labels import Labels
 from varmix.results.partition_mixture.parameters import Parameters
@@ -83,7 +84,8 @@ class PartitionMixtureReport(Report):
         value = base.log_likelihood_outward(self.problem.log_likelihood(outcome))
         parameters = free_parameters(self.problem)
         joint = base.likelihood == "joint"
-        counted = joint and self.estimation.notes.get("variance") != "per_gene_block"  # all parameters are counted
+        # at a maximum of the likelihood, and all parameters are counted
+        counted = joint and base.concentration is None and self.estimation.notes.get("variance") != "per_gene_block"
         return {
             "model": "latent partitions",
             "advice": advice_on(self.status),
@@ -173,8 +175,27 @@ class PartitionMixtureReport(Report):
         return self.parameters.tidy(level)
 
     def effects(self, term: str, *, sd: bool) -> pd.DataFrame:
-        """Posterior means of the expression of a cell type, or of all: "expression"."""
+        """Posterior means of the expression of a cell type, of all ("expression"), or of all in one sample by its name
+        [PART-8]."""
+        names = [] if self.labels.samples is None else [str(name) for name in self.labels.samples]
+        known = ("expression", *self.problem.base.partitions.types)
+        if term in names and term not in known:
+            return self._in_sample(names.index(term), sd=sd)
         return self.genes.effects(term, sd=sd)
+
+    def _in_sample(self, at: int, *, sd: bool) -> pd.DataFrame:
+        """Expression of each cell type in a sample: where cells vary between samples, the sample tells of its own."""
+        values, codes, found = self.labels.values, self.labels.sample_type, self.remembered
+        if values is None or codes is None:
+            raise NotAvailableError("A fit of a stream does not keep its samples. Name a cell type, or 'expression'.")
+        if found.kind == "per_gene_block":
+            raise NotAvailableError("With variance='per_gene_block' samples have no cells of their own to tell of.")
+        params = found.params() if found.kind == "shared" else found.noise_params()
+        base = self.problem.base
+        sample = sample_expression(
+            self.genes.posterior, params, base.pieces, values[:, at], int(codes[at]), scale=base.scale
+        )
+        return in_sample(self.labels.genes, base.partitions.types, sample, sd=sd)
 
     def interval(self, name: str, **options: Any) -> tuple[float, float]:
         """`kind` wald, profile or bootstrap (with `replicates` and `rng`), `level`."""
@@ -189,9 +210,9 @@ class PartitionMixtureReport(Report):
         self._check_arrived()
         if kind not in (None, *KINDS):
             raise OptionError(f"kind={kind!r} is not known. Use one of {', '.join(KINDS)}.")
-        if kind is None:
-            return self.intervals.default(at, level)[:2]
-        return self.intervals.wald(at, level) if kind == "wald" else self.intervals.profile(at, level)
+        ends = {"wald": self.intervals.wald, "profile": self.intervals.profile, None: self.intervals.default}
+        low, high = ends[kind](at, level)[:2]
+        return float(low), float(high)
 
     def profile(self, name: str, **options: Any) -> pd.DataFrame:
         """Columns `value` and `log_likelihood` relative to the maximum; `points` and `reach` as options."""
