@@ -106,6 +106,24 @@ def test_the_expression_quoted_is_that_of_the_real_mixtures(mixtures: Mixtures) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("seed", "correlation", "error"), [(1, 0.54, 0.146), (4, 0.96, 0.049)])
+def test_mixtures_alone_do_not_tell_free_proportions(
+    mixtures: Mixtures, seed: int, correlation: float, error: float
+) -> None:
+    types = mixtures.types[~mixtures.pure]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = vm.partition_mixture(
+            mixtures.S.loc[:, ~mixtures.pure], types, proportions=vm.Dirichlet(1.05, cell_types=3), rng=seed
+        )
+    assert any("Of 8 starts 1 ended at the best" in caution for caution in fit.facts["cautions"])
+    known = mixtures.P.loc[pd.unique(types)]
+    found = vm.match_cell_types(fit, known).proportions["estimate"].to_numpy()
+    assert np.corrcoef(found, known.to_numpy().ravel())[0, 1] == pytest.approx(correlation, abs=6e-3)
+    assert np.abs(found - known.to_numpy().ravel()).mean() == pytest.approx(error, abs=6e-4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["both", "full"])
 def test_the_free_proportions_quoted_are_those_of_the_real_mixtures(mixtures: Mixtures, noise: str) -> None:
     printed = {row[0]: [float(x) for x in row[1:]] for row in FREE.findall(PAGE.read_text(encoding="utf-8"))}
