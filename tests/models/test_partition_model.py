@@ -9,10 +9,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from varmix.errors import NotIdentifiedError, OptionError, ShapeError
+from varmix.iteration import from_every_start
 from varmix.models.partition.climb import Climb
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.noise_problem import NoiseProblem
 from varmix.models.partition.partitions import all_partitions, given_partitions, one_vs_rest
+from varmix.models.partition.problem import free_parameters, names
+from varmix.models.partition.shared_problem import SharedProblem
 from varmix.models.partition.starting import default_starts, moment_start, random_start, vertex_start
 
 TYPES = ("a", "b", "c")
@@ -32,14 +35,14 @@ def model(known: np.ndarray = ROWS, **options: object) -> PartitionMixture:
 
 
 def test_coordinates_are_counted_and_named():
-    known, free = model(), model(np.full((5, 3), np.nan), noise="both")
-    assert known.free_parameters == 3 + 4
-    assert free.free_parameters == 4 + 4 + 10
-    assert len(free.names) == len(free.held) == 4 + 5 + 15
-    assert free.names[4] == "pi[a = b = c]"
-    assert free.names[-1] == "p[5, c]"
     one = PartitionMixture.of(values(), SAMPLE_TYPE, one_vs_rest(("a",)), np.ones((5, 1)))
-    assert one.free_parameters == 3
+    bases = model(), model(np.full((5, 3), np.nan), noise="both"), one
+    problems = [SharedProblem(base=base, options=Climb()) for base in bases]
+    assert [free_parameters(problem) for problem in problems] == [3 + 4, 4 + 4 + 10, 3]
+    told = names(problems[1], list("ABCDE"))
+    assert len(told) == len(problems[1].held) == 4 + 5 + 15
+    assert told[4] == "share[a = b = c]"
+    assert told[-1] == "proportion[E, c]"
 
 
 def test_symmetry_of_labels_is_told():
@@ -109,7 +112,7 @@ def test_a_prior_that_tells_cell_types_apart_is_where_climbs_begin(order):
 def test_several_starts_keep_the_highest_optimum():
     known = model()
     starts = [start for _, start in default_starts(known, 3, np.random.default_rng(2))]
-    runs = Climb().from_starts(known, starts)
+    runs = from_every_start(lambda start: Climb().run(known, start), starts)
     assert runs.reached_best == 3
 
 

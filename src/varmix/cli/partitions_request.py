@@ -96,11 +96,6 @@ class PartitionFiles:
             raise OptionError("--sample-type-column is a column of --sample-type or --proportions: give one of them.")
 
     @property
-    def labelled(self) -> bool:
-        """Whether samples have types of their own names."""
-        return self.types is not None or self.types_column is not None
-
-    @property
     def names(self) -> list[str] | int | None:
         """Cell types by name or number, where no table names them."""
         given = self.cell_types if self.free is None else tuple(_split(self.free))

@@ -17,10 +17,8 @@ from varmix.iteration import (
     Runner,
     Scheme,
     Serial,
-    Starts,
     Status,
     check_choices,
-    from_every_start,
     iterate_and_finish,
 )
 from varmix.iteration.stopping import DECREMENT_TOLERANCE
@@ -94,10 +92,6 @@ class Climb:
             runner=self.runner,
         )
         return _diagnosed(outcome, model)
-
-    def from_starts(self, model: PartitionMixture, starts: Sequence[PartitionParams]) -> Starts[Any, Any]:
-        """Climb from each of several starts."""
-        return from_every_start(lambda begin: self.run(model, begin), starts)
 
 
 def scheme_of(name: str, model: PartitionMixture) -> Scheme[Any, Any]:

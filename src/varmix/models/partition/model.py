@@ -10,7 +10,7 @@ import numpy as np
 
 from varmix.errors import NotIdentifiedError, OptionError, ShapeError
 from varmix.models.partition.genes import Genes, reduce_samples
-from varmix.models.partition.params import SCALARS, PartitionParams
+from varmix.models.partition.params import PartitionParams
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.scheme import LIKELIHOODS
 from varmix.typing import Index, Mask, Matrix
@@ -119,21 +119,6 @@ class PartitionMixture:
         for piece in self.pieces:
             mask[piece.types] = True
         return mask
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the coordinates (mu_0, a, tau^2, omega^2, pi, P row by row)."""
-        shares = (f"pi[{word}]" for word in self.partitions.words)
-        cells = (f"p[{row + 1}, {name}]" for row in range(len(self.known)) for name in self.partitions.types)
-        return ("mu_0", "tau_0^2", "tau^2", "omega^2", *shares, *cells)
-
-    @property
-    def free_parameters(self) -> int:
-        """Coordinates that are estimated; shares and each row of P lose one to their sum."""
-        free, count = ~self.held, len(self.partitions)
-        rows = free[SCALARS + count :].reshape(self.known.shape).sum(axis=1)
-        shares = int(free[SCALARS : SCALARS + count].sum())
-        return int(free[:SCALARS].sum()) + max(shares - 1, 0) + int(np.maximum(rows - 1, 0).sum())
 
     @property
     def samples(self) -> float:

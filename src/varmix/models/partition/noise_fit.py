@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.random import Generator
 from scipy.optimize import OptimizeResult, minimize
 
 from varmix.errors import OptionError, ShapeError
-from varmix.iteration import Certificate, Progress, Starts, Status, Step, from_every_start
+from varmix.iteration import Certificate, Progress, Status, Step
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.heteroscedastic import HeteroscedasticStats
 from varmix.models.partition.heteroscedastic_params import HeteroscedasticParams
@@ -19,7 +19,7 @@ from varmix.models.partition.noise_coordinates import Coordinates
 from varmix.models.partition.noise_curvature import NoisePosterior
 from varmix.models.partition.noise_newton import NoiseOutcome, polish
 from varmix.models.partition.noise_part import drawn_part
-from varmix.models.partition.noise_point import SCALARS, NoisePoint
+from varmix.models.partition.noise_point import SCALARS
 from varmix.models.partition.partitions import Partitions
 from varmix.typing import Matrix, Square, Vector
 
@@ -161,21 +161,6 @@ def fit_noise(
         outcome = replace(outcome, progress=_later(outcome.progress, evaluations))
     gradient = curvature.frame.pull(posterior.score(outcome.params, outcome.stats))
     return NoiseFit(outcome=outcome, covariance=curvature.covariance(gradient))
-
-
-def fit_from_starts(
-    fit: Callable[[HeteroscedasticParams], NoiseFit], starts: Iterable[HeteroscedasticParams]
-) -> tuple[NoiseFit, Starts[NoisePoint, HeteroscedasticStats]]:
-    """The fit at the highest optimum that was reached, with what every start came to. Raises OptionError for none."""
-    fits: list[NoiseFit] = []
-
-    def run(begin: NoisePoint) -> NoiseOutcome:
-        fits.append(fit(begin.params))
-        return fits[-1].outcome
-
-    every = from_every_start(run, [NoisePoint.anywhere(start) for start in starts])
-    best = every.best
-    return next(found for found in fits if found.outcome is best), every
 
 
 def _climbed(
