@@ -13,19 +13,31 @@ from varmix.models.partition.partitions import Partitions
 def gene_densities(
     params: PartitionParams, partitions: Partitions, values: np.ndarray, sample_type: np.ndarray, *, composite: bool
 ) -> np.ndarray:
-    """`log f(s_g | j)` of one gene (n,) with NaN where missing, shape (J,)."""
-    seen = ~np.isnan(values)
-    rows = params.proportions[sample_type[seen]]
+    """`log f(s_g | j)` of all genes (G, n) with NaN where missing, shape (G, J)."""
+    missing = np.isnan(values)
+    found = np.empty((len(values), len(partitions)))
+    for pattern in np.unique(missing, axis=0):
+        of = (missing == pattern).all(axis=1)
+        found[of] = _densities(params, partitions, values[of][:, ~pattern], sample_type[~pattern], composite=composite)
+    return found
+
+
+def _densities(
+    params: PartitionParams, partitions: Partitions, values: np.ndarray, sample_type: np.ndarray, *, composite: bool
+) -> np.ndarray:
+    """Genes that have the same samples have the same covariances."""
+    rows = params.proportions[sample_type]
+    at = np.full(len(rows), params.mean)
     noise = np.array([params.cell * row @ row + params.measurement for row in rows])
     found = []
     for label in partitions.labels:
         loads = np.stack([[row[np.equal(label, block)].sum() for block in range(max(label) + 1)] for row in rows])
         covariance = params.between * loads @ loads.T + np.diag(noise)
         if composite:
-            found.append(norm(params.mean, np.sqrt(covariance.diagonal())).logpdf(values[seen]).sum())
+            found.append(norm(at, np.sqrt(covariance.diagonal())).logpdf(values).sum(axis=1))
         else:
-            found.append(multivariate_normal(np.full(seen.sum(), params.mean), covariance).logpdf(values[seen]))
-    return np.array(found)
+            found.append(np.atleast_1d(multivariate_normal(at, covariance).logpdf(values)))
+    return np.stack(found, axis=1)
 
 
 def log_likelihood(
@@ -37,7 +49,7 @@ def log_likelihood(
     composite: bool = False,
 ) -> float:
     """Of all genes (G, n)."""
-    densities = [gene_densities(params, partitions, gene, sample_type, composite=composite) for gene in values]
+    densities = gene_densities(params, partitions, values, sample_type, composite=composite)
     return float(logsumexp(densities, b=params.shares, axis=1).sum())
 
 

@@ -43,7 +43,7 @@ def dense(
     """
     seen = ~np.isnan(gene)
     rows, at = ROWS[TYPES], TYPES
-    eta = np.linspace(-4.0, 9.0, 601) if spread else np.zeros(1)
+    eta = np.linspace(-4.0, 9.0, 201) if spread else np.zeros(1)
     prior = np.zeros(1)
     if spread:
         prior = gamma(1.0 / spread, scale=spread).logpdf(np.exp(-eta)) - eta
