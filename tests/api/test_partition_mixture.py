@@ -426,7 +426,7 @@ def test_a_margin_stays_where_it_was_put(growing):
     fit = quietly(
         growing.S, growing.sample_type, proportions=growing.proportions, noise="full", margin=0.02, starts=2, rng=1
     )
-    row = fit.components.set_index("term").loc["scatter_trend"]
+    row = fit.components.set_index("term").loc["margin"]
     trend = fit.report.estimation.outcome.params.params.trend
     assert row["sd"] == pytest.approx(0.02 * trend.reference * fit.report.problem.base.scale, rel=1e-12)
     assert row["interval"] == "known"

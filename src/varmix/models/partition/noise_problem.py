@@ -47,6 +47,8 @@ COORDINATES = tuple(
 )
 """In the order of the coordinates of a `NoisePoint`."""
 
+MARGIN = Scalar(name="margin", power=VARIANCE, words="cell types about their block, at the median level")
+
 SPREAD = 0.3
 """Where the spread of the genes' scales starts: a coefficient of variation of about a half."""
 
@@ -77,8 +79,10 @@ class NoiseProblem:
 
     @property
     def scalars(self) -> tuple[Scalar, ...]:
-        """Mean, variance of block means, spread, noise."""
-        return COORDINATES
+        """Mean, variance of block means, spread, noise; scatter that is held is the margin."""
+        if not self.margin:
+            return COORDINATES
+        return tuple(MARGIN if scalar.name == "scatter_trend" else scalar for scalar in COORDINATES)
 
     @property
     def free(self) -> frozenset[str]:
