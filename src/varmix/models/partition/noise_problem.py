@@ -47,7 +47,7 @@ COORDINATES = tuple(
 )
 """In the order of the coordinates of a `NoisePoint`."""
 
-MARGIN = Scalar(name="margin", power=VARIANCE, words="cell types about their block, at the median level")
+MARGIN = Scalar(name="margin", power=VARIANCE, words="cell types of a block, as set")
 
 SPREAD = 0.3
 """Where the spread of the genes' scales starts: a coefficient of variation of about a half."""
