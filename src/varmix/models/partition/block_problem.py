@@ -15,7 +15,7 @@ from varmix.models.partition.covariance import Quadratic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.params import PartitionParams
-from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar, refuse_restricted
+from varmix.models.partition.problem import INSIDE, LENGTH, VARIANCE, Scalar, refuse_restricted
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.starting import default_starts
@@ -25,9 +25,6 @@ COORDINATES = (
     Scalar(name="mean", power=LENGTH, words="of block means"),
     Scalar(name="blocks", power=VARIANCE, words="block means between genes"),
 )
-
-INSIDE = 1e-3
-"""Share to which a start at 0 is moved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

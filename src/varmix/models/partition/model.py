@@ -11,7 +11,7 @@ import numpy as np
 from varmix.errors import NotIdentifiedError, OptionError, ShapeError
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.params import PartitionParams
-from varmix.models.partition.partitions import Partitions
+from varmix.models.partition.partitions import Partitions, renumbered
 from varmix.models.partition.scheme import LIKELIHOODS
 from varmix.typing import Index, Mask, Matrix
 
@@ -221,5 +221,4 @@ def _scaled(params: PartitionParams, scale: float) -> PartitionParams:
 def _swapped(label: tuple[int, ...], swap: tuple[int, int]) -> tuple[int, ...]:
     moved = list(label)
     moved[swap[0]], moved[swap[1]] = moved[swap[1]], moved[swap[0]]
-    order = {block: number for number, block in enumerate(dict.fromkeys(moved))}
-    return tuple(order[block] for block in moved)
+    return renumbered(moved)

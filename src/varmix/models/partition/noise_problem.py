@@ -19,7 +19,7 @@ from varmix.models.partition.noise_newton import FLAT, Curvature, polish
 from varmix.models.partition.noise_point import SCALARS as NAMES
 from varmix.models.partition.noise_point import NoisePoint
 from varmix.models.partition.noise_starts import free_names, noise_start, vertex_start
-from varmix.models.partition.problem import LENGTH, PURE, VARIANCE, Scalar, with_held_prior
+from varmix.models.partition.problem import INSIDE, LENGTH, PURE, VARIANCE, Scalar, with_held_prior
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.restriction import held_at
@@ -51,9 +51,6 @@ MARGIN = Scalar(name="margin", power=VARIANCE, words="cell types of a block, as 
 
 SPREAD = 0.3
 """Where the spread of the genes' scales starts: a coefficient of variation of about a half."""
-
-INSIDE = 1e-3
-"""Share, proportion and relative variance to which a start at an edge is moved inside."""
 
 GROUPS = 200
 """Groups of genes for the products of scores: their sum is known to a tenth then."""

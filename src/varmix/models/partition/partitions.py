@@ -88,13 +88,13 @@ def one_vs_rest(types: Sequence[str]) -> Partitions:
     """One block, and each type alone against all others (two types: one split; one type: one block)."""
     count = len(types)
     labels = [tuple([0] * count), *(tuple(int(t == alone) for t in range(count)) for alone in range(count))]
-    return Partitions(types=tuple(types), labels=tuple(dict.fromkeys(_renumbered(label) for label in labels)))
+    return Partitions(types=tuple(types), labels=tuple(dict.fromkeys(renumbered(label) for label in labels)))
 
 
 def given_partitions(types: Sequence[str], chosen: Any) -> Partitions:
     """From a list: words such as "liver | brain = lung", or block labels per type. Raises OptionError for others."""
     names = {name: position for position, name in enumerate(types)}
-    labels = [_renumbered(_parsed(item, names, len(types))) for item in chosen]
+    labels = [renumbered(_parsed(item, names, len(types))) for item in chosen]
     if not labels:
         raise OptionError("The list of partitions is empty. Give at least one, or partitions='all'.")
     if len(set(labels)) < len(labels):
@@ -102,6 +102,12 @@ def given_partitions(types: Sequence[str], chosen: Any) -> Partitions:
         told = Partitions(types=tuple(types), labels=(twice,)).words[0]
         raise OptionError(f"The partition '{told}' is given twice. Name each once.")
     return Partitions(types=tuple(types), labels=tuple(labels))
+
+
+def renumbered(label: Sequence[Any]) -> tuple[int, ...]:
+    """Blocks numbered from 0 in order of appearance, as those of `Partitions` are."""
+    order = {block: number for number, block in enumerate(dict.fromkeys(label))}
+    return tuple(order[block] for block in label)
 
 
 def _growth_strings(count: int) -> Iterator[tuple[int, ...]]:
@@ -113,11 +119,6 @@ def _growth_strings(count: int) -> Iterator[tuple[int, ...]]:
             yield from grown((*prefix, block), max(blocks, block + 1))
 
     yield from grown((), 0)
-
-
-def _renumbered(label: Sequence[Any]) -> tuple[int, ...]:
-    order = {block: number for number, block in enumerate(dict.fromkeys(label))}
-    return tuple(order[block] for block in label)
 
 
 def _parsed(item: Any, names: dict[str, int], count: int) -> tuple[Any, ...]:

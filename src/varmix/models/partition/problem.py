@@ -18,6 +18,9 @@ from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.typing import Mask, Square, Vector
 
+INSIDE = 1e-3
+"""Share, proportion and relative variance to which a start at an edge is moved inside."""
+
 VARIANCE, LENGTH, PURE = 2, 1, 0
 """Powers of the unit of expression that a coordinate is measured in."""
 

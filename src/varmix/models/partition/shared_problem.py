@@ -13,7 +13,7 @@ from varmix.models.partition.covariance import Quadratic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.params import SCALARS, PartitionParams
-from varmix.models.partition.problem import LENGTH, VARIANCE, Scalar, with_held_prior
+from varmix.models.partition.problem import INSIDE, LENGTH, VARIANCE, Scalar, with_held_prior
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
 from varmix.models.partition.restriction import held_at
@@ -27,9 +27,6 @@ COORDINATES = (
     Scalar(name="cell", power=VARIANCE, words="a type's cells between samples"),
     Scalar(name="measurement", power=VARIANCE, words="samples of a type"),
 )
-
-INSIDE = 1e-3
-"""Share, proportion and relative variance to which a start at an edge is moved inside."""
 
 NEAR = 1e-5
 """Distance in standard errors of a restricted maximum that is near enough: its log-likelihood is right to 1e-10."""

@@ -14,7 +14,7 @@ from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.noise_curvature import NoisePosterior
 from varmix.models.partition.noise_point import NoisePoint
 from varmix.models.partition.params import PartitionParams
-from varmix.models.partition.partitions import Partitions
+from varmix.models.partition.partitions import Partitions, renumbered
 from varmix.models.partition.scheme import PartitionScheme
 from varmix.results.fit import Fit
 from varmix.results.partition_mixture.known_proportions import KnownProportions, read_known
@@ -85,7 +85,7 @@ class Renaming:
     @classmethod
     def of(cls, partitions: Partitions, types: Index, names: tuple[str, ...], *, before: int) -> Renaming:
         """Raises NotAvailableError where a partition becomes one that the fit does not have."""
-        moved = [_numbered([label[t] for t in types]) for label in partitions.labels]
+        moved = [renumbered([label[t] for t in types]) for label in partitions.labels]
         former = {label: number for number, label in enumerate(moved)}
         if set(moved) != set(partitions.labels):
             lost = next(label for label in moved if label not in partitions.labels)
@@ -165,12 +165,6 @@ def _moved(certificate: Certificate, order: Index) -> Certificate:
     """Coordinates on a boundary are positions, too."""
     places = {int(former): number for number, former in enumerate(order)}
     return replace(certificate, on_boundary=tuple(sorted(places[k] for k in certificate.on_boundary)))
-
-
-def _numbered(label: list[int]) -> tuple[int, ...]:
-    """Blocks numbered in order of appearance."""
-    order = {block: number for number, block in enumerate(dict.fromkeys(label))}
-    return tuple(order[block] for block in label)
 
 
 def _told(given: KnownProportions, estimated: Matrix, former: tuple[str, ...]) -> str:
