@@ -217,7 +217,7 @@ def _fit(
         *problem.base.notes,
         *told.pop("cautions", []),
         *problem.remarks(found.starts.best.params),
-        *_alone(found.screened or found.starts),
+        *_alone(found.screened or found.starts, free=free),
     ]
     told["warnings"] = [*told["cautions"], *told.pop("notes", []), *table.notes]
     estimation = Estimation(method=method, starts=found.starts, kinds=found.kinds, notes=told)
@@ -232,17 +232,17 @@ def _fit(
     return Fit(PartitionMixtureReport(problem, estimation, labels))
 
 
-def _alone(starts: Starts[Any, Any]) -> tuple[str, ...]:
+def _alone(starts: Starts[Any, Any], *, free: bool) -> tuple[str, ...]:
     """Says that no second start confirms the best: where ends are many, the highest is seldom among the first."""
     count = len(starts.runs)
-    if count == 1 or starts.reached_best > 1:
+    if count == 1 or starts.reached_best > 1 or not starts.best.status.arrived:
         return ()
     best = starts.best.objective
     second = max(run.outcome.objective for run in starts.runs if not starts.at_best(run))
     told = (
         f"Of {count} starts 1 ended at the best optimum, and the next best {abs(best - second):.3g} from it: higher "
-        f"ones may not have been found. Give more starts (starts={4 * count}) and compare fit.starts, or say more of "
-        "the proportions."
+        f"ones may not have been found. Give more starts (starts={4 * count}) and compare fit.starts"
+        f"{', or say more of the proportions' if free else ''}."
     )
     return (told,)
 
