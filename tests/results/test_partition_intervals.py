@@ -14,6 +14,7 @@ from scipy import stats
 
 import varmix as vm
 from varmix.errors import NotAvailableError, OptionError, VarmixWarning
+from varmix.iteration import Status
 
 ABSENT = replace(PLAIN, measurement=0.0, shares=np.array([0.6, 0.2, 0.2, 0.0, 0.0]))
 
@@ -190,3 +191,35 @@ def test_a_fit_that_is_not_at_a_maximum_has_no_intervals(data):
     for ask in (lambda: fit.interval("cell"), lambda: fit.profile("cell"), lambda: fit.bootstrap(5), fit.covariance):
         with pytest.raises(NotAvailableError, match="not at a maximum"):
             ask()
+
+
+class Shifted:
+    """A problem whose restricted maxima are at another height."""
+
+    def __init__(self, problem, **changes) -> None:
+        self.problem, self.changes = problem, changes
+
+    def __getattr__(self, name: str):
+        return getattr(self.problem, name)
+
+    def restricted(self, params, coordinate, value):
+        found = self.problem.restricted(params, coordinate, value)
+        away = replace(found.certificate, newton_decrement=1.0)
+        height = found.objective + self.changes.get("above", 0.0)
+        unreached = {"status": Status.STEP_LIMIT, "certificate": away} if "unreached" in self.changes else {}
+        return replace(found, objective=height, **unreached)
+
+
+@pytest.mark.parametrize(("changes", "told"), [({"above": 1e3}, 1), ({"unreached": True}, 0)])
+def test_tables_tell_of_a_higher_maximum_and_do_without_profiles_that_were_not_reached(changes, told):
+    """A point above the fit's says that the fit is not at its maximum, wherever it is met."""
+    fit = fitted(mixed(5, 60, params=ABSENT), noise="both")
+    estimates = fit.report.estimates
+    at = estimates.first_share + int(np.argmin(estimates.shares))
+    assert estimates.shares.min() == 0.0
+    estimates.problem = Shifted(estimates.problem, **changes)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kind = fit.report.intervals.default(at, 0.95)[2]
+    assert any("above the fit's" in str(each.message) for each in caught) == bool(told)
+    assert kind == ("profile" if told else "quadratic")

@@ -14,7 +14,7 @@ from varmix.models.partition.block_profile import SHARED, BlockPoint
 from varmix.models.partition.covariance import Quadratic
 from varmix.models.partition.genes import Genes
 from varmix.models.partition.model import PartitionMixture
-from varmix.models.partition.params import PartitionParams
+from varmix.models.partition.params import SCALARS, PartitionParams
 from varmix.models.partition.problem import INSIDE, LENGTH, VARIANCE, Scalar, refuse_restricted
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
@@ -49,8 +49,7 @@ class BlockProblem:
     @property
     def held(self) -> Mask:
         """Proportions."""
-        shares = np.full(len(self.base.partitions), len(self.base.partitions) == 1)
-        return np.concatenate([np.zeros(SHARED, dtype=np.bool_), shares, np.ones(self.base.known.size, dtype=np.bool_)])
+        return np.concatenate([np.zeros(SHARED, dtype=np.bool_), self.base.held[SCALARS:]])
 
     def starts(self, count: int, rng: np.random.Generator) -> list[tuple[str, PartitionParams]]:
         """Moments, then random ones; the variances start from sums of squares within types."""

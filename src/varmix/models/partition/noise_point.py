@@ -32,12 +32,6 @@ class NoisePoint:
     fixed: Mask
     upper: Vector
 
-    @classmethod
-    def anywhere(cls, params: HeteroscedasticParams) -> NoisePoint:
-        """A point of which nothing is held or bounded above."""
-        count = len(SCALARS) + len(params.shares) + params.proportions.size
-        return cls(params=params, fixed=np.zeros(count, dtype=np.bool_), upper=np.full(count, np.inf))
-
     @property
     def held(self) -> Mask:
         """`fixed`, and what says nothing: exponents of terms that are 0, shares where block means do not vary."""

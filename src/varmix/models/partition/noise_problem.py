@@ -19,6 +19,7 @@ from varmix.models.partition.noise_newton import FLAT, Curvature, polish
 from varmix.models.partition.noise_point import SCALARS as NAMES
 from varmix.models.partition.noise_point import NoisePoint
 from varmix.models.partition.noise_starts import free_names, noise_start, vertex_start
+from varmix.models.partition.params import SCALARS
 from varmix.models.partition.problem import INSIDE, LENGTH, PURE, VARIANCE, Scalar, with_held_prior
 from varmix.models.partition.reduced import Reduced
 from varmix.models.partition.remembered import Remembered
@@ -91,11 +92,7 @@ class NoiseProblem:
     def held(self) -> Mask:
         """Terms that the noise has not, and known proportions."""
         scalars = [name not in self.free for name in NAMES]
-        shares = np.full(len(self.base.partitions), len(self.base.partitions) == 1)
-        known = ~np.isnan(self.base.known)
-        if self.base.concentration is None:
-            known = known | ~self.base.seen[:, None]
-        return np.concatenate([scalars, shares, known.ravel()])
+        return np.concatenate([scalars, self.base.held[SCALARS:]])
 
     def starts(self, count: int, rng: np.random.Generator) -> list[tuple[str, HeteroscedasticParams]]:
         """Known proportions: moments, then noise that is larger or smaller. Else proportions from sample types drawn as

@@ -138,24 +138,19 @@ def covariance(problem: Problem, outcome: Outcome[Any, Any], kind: str, quadrati
     return covariance_of(found.frame, found.information, middle, flat=found.flat)
 
 
-def log_prior(problem: Problem, vector: Vector) -> float:
-    """`sum (alpha - 1) log p` over the proportions that are estimated, at coordinates (K,); 0 without a prior."""
+def log_prior(problem: Problem, vector: Vector, entries: Mask | None = None) -> float:
+    """`sum (alpha - 1) log p` at coordinates (K,) over `entries` (K,) of the proportions, None: those that are
+    estimated; 0 without a prior."""
     alpha = problem.base.concentration
     if alpha is None:
         return 0.0
-    first = len(problem.scalars) + len(problem.base.partitions)
-    free = ~problem.held[first:]
-    return float(xlogy(alpha.ravel() - 1.0, vector[first:])[free].sum())
+    counted = (~problem.held if entries is None else entries)[-alpha.size :]
+    return float(xlogy(alpha.ravel() - 1.0, vector[-alpha.size :])[counted].sum())
 
 
 def with_held_prior(problem: Problem, outcome: Outcome[Any, Any], vector: Vector, fixed: Mask) -> Outcome[Any, Any]:
     """A restricted outcome with the log prior of the proportions that it alone holds: climbs count what moves."""
-    alpha = problem.base.concentration
-    if alpha is None:
-        return outcome
-    first = len(problem.scalars) + len(problem.base.partitions)
-    held = (fixed & ~problem.held)[first:]
-    prior = float(xlogy(alpha.ravel() - 1.0, vector[first:])[held].sum())
+    prior = log_prior(problem, vector, fixed & ~problem.held)
     return replace(outcome, objective=outcome.objective + prior)
 
 

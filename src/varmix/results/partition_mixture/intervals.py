@@ -42,6 +42,10 @@ made from the fit."""
 KINDS = ("profile", "wald", "bootstrap")
 
 
+class UnreachedWarning(ConvergenceWarning):
+    """A maximum with a coordinate held that was not reached; that one is above the fit's is another matter."""
+
+
 class Intervals:
     """By name or coordinate, in the units of the data."""
 
@@ -66,9 +70,9 @@ class Intervals:
             return self.quick(at, level)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", ConvergenceWarning)
+                warnings.simplefilter("error", UnreachedWarning)
                 return *self.profile(at, level), "profile"
-        except (NotAvailableError, ConvergenceWarning):  # that is told where a profile is asked for
+        except (NotAvailableError, UnreachedWarning):  # that is told where a profile is asked for
             return self.quick(at, level)
 
     def quick(self, at: int, level: float) -> tuple[float, float, str]:
@@ -196,6 +200,6 @@ class Intervals:
             warnings.warn(
                 f"A maximum with {name} held was not reached ({found.status.name}): the profile interval resting on "
                 "it may be off. Compare it with a bootstrap.",
-                ConvergenceWarning,
+                UnreachedWarning,
                 stacklevel=5,
             )
