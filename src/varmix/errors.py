@@ -5,6 +5,9 @@ Every message answers three questions: what is wrong, where, and what to do next
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class VarmixError(Exception):
     """Root of every error that varmix raises on purpose."""
@@ -72,3 +75,15 @@ class ConvergenceWarning(VarmixWarning):
 
 class FragileMomentsWarning(VarmixWarning):
     """Moment estimates that the structure of the sample makes unreliable ([MOM-7])."""
+
+
+BETWEEN = ("varmix", "functools", "contextlib")
+"""Modules whose frames lie between the line of the user and the place that warns."""
+
+
+def warn(message: str | Warning, category: type[Warning] = VarmixWarning) -> None:
+    """Warn as from the line outside of varmix that called it, so that the line shown is the user's own."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from varmix.api.dirichlet import Dirichlet
-from varmix.api.expression_files import read_table_of_expression, read_table_of_proportions
 from varmix.api.expression_table import read_expression
 from varmix.errors import (
     AlignmentError,
@@ -25,6 +24,7 @@ from varmix.errors import (
     ShapeError,
     VarmixError,
 )
+from varmix.tables.numeric_tables import read_table_of_expression, read_table_of_proportions
 
 rng = np.random.default_rng(4)
 TYPES = ["pure", "pure", "half", "half", "most", "most"]

@@ -14,7 +14,7 @@ from streamed_rows import assert_same, chunked, in_memory, many_rows, statistics
 
 from varmix.errors import DataError, FileFormatError, MissingFileError, NotFiniteError, OptionError, ShapeError
 from varmix.models.random_effect_mixture.stream import Columns, stream_reduction
-from varmix.models.random_effect_mixture.stream.source import open_source
+from varmix.tables.chunks import open_source
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
 from varmix.api.cohorts import Cohort, Recipe, gather_cohorts, people_in_both
-from varmix.errors import ConvergenceWarning, OptionError
+from varmix.errors import ConvergenceWarning, OptionError, warn
 from varmix.genotype import Reference, Scaling
 from varmix.marginal.piece import power_of_two
 from varmix.models.linear.correlation.climb import climb_pair
@@ -106,7 +105,7 @@ def genetic_correlation(
     outcome = climb_pair(pair, method=method, max_iterations=max_iterations)
     fit = Fit(CorrelationReport(responses, by_likelihood(pair, unit, outcome), method, outcome, sample))
     if not fit.status.arrived:
-        warnings.warn(f"{fit.status.name}: {fit.status.advice}", ConvergenceWarning, stacklevel=2)
+        warn(f"{fit.status.name}: {fit.status.advice}", ConvergenceWarning)
     return fit
 
 

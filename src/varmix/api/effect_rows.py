@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError
-from varmix.formula.frame import column_names, select_columns, try_frame
-from varmix.genotype.numbers import real_numbers
+from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError, warn
 from varmix.models.random_effect_mixture.number_range import check_scales, check_weight
 from varmix.models.random_effect_mixture.reduction import Reduction, reduce_rows
+from varmix.tables.frame import column_names, select_columns, try_frame
+from varmix.tables.numbers import real_numbers
 from varmix.typing import Index, Mask, Vector
 
 SMALLEST = 1e-150
@@ -179,7 +178,7 @@ def _complete(columns: Mapping[str, Vector], codes: pd.Series[Any] | None, drop:
         )
     if wrong.all():
         raise DataError(f"No row is complete ({told}). Check which columns are y, x, se, weights and group.")
-    warnings.warn(f"{int(wrong.sum()):,} of {len(wrong):,} rows were dropped ({told}).", RepairWarning, stacklevel=4)
+    warn(f"{int(wrong.sum()):,} of {len(wrong):,} rows were dropped ({told}).", RepairWarning)
     return np.flatnonzero(~wrong), {"dropped, incomplete": int(wrong.sum())}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -12,8 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import OptionError, RepairWarning
-from varmix.formula.frame import try_frame
+from varmix.errors import OptionError, RepairWarning, warn
 from varmix.iteration import Runner, Serial, Threads
 from varmix.models.random_effect_mixture.drawing import draw_rows
 from varmix.models.random_effect_mixture.identification import check_identified
@@ -25,6 +23,7 @@ from varmix.models.random_effect_mixture.stream.posterior import posterior_table
 from varmix.models.random_effect_mixture.stream.reduction import StreamReduction, is_dask, stream_reduction
 from varmix.models.random_effect_mixture.stream.rows import Columns
 from varmix.results.random_effect_mixture.rows import Rows
+from varmix.tables.frame import try_frame
 from varmix.typing import Tick, Vector
 
 MOST_THREADS = 4
@@ -140,11 +139,7 @@ def read_stream(
     how: Any = on_missing or "drop"
     found = stream_reduction(data, columns, on_missing=how, tick=tick)
     if lost := found.facts.dropped:
-        warnings.warn(
-            f"{lost:,} of {lost + found.facts.rows:,} rows were dropped for missing entries.",
-            RepairWarning,
-            stacklevel=3,
-        )
+        warn(f"{lost:,} of {lost + found.facts.rows:,} rows were dropped for missing entries.", RepairWarning)
     return EffectStream(reduction=found, name=y)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, RepairWarning
-from varmix.formula.expression_values import ExpressionValues
+from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, RepairWarning, warn
+from varmix.tables.expression_values import ExpressionValues
 from varmix.typing import Mask, Matrix, Vector
 
 MASK, ERROR, DROP = "mask", "error", "drop"
@@ -141,7 +140,7 @@ def tell_lost(lost: Mapping[str, int], facts: ExpressionFacts) -> None:
     """A RepairWarning with the counts of what was dropped or masked."""
     if lost:
         told = ", ".join(f"{cause}: {count:,}" for cause, count in lost.items())
-        warnings.warn(f"Of {facts.given:,} genes {facts.used:,} are used ({told}).", RepairWarning, stacklevel=4)
+        warn(f"Of {facts.given:,} genes {facts.used:,} are used ({told}).", RepairWarning)
 
 
 def _range(values: Matrix, *, axis: int, missing: bool) -> tuple[Vector, Vector]:

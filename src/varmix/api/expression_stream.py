@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from varmix.api.expression_facts import ExpressionFacts, joined, usable_genes
-from varmix.api.expression_files import file_chunks
 from varmix.errors import DataError, OptionError, VarmixError
-from varmix.formula.expression_values import ExpressionValues, expression_values
-from varmix.formula.frame import try_frame
 from varmix.iteration import Runner, Serial, Threads
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.random_effect_mixture.stream.reduction import is_dask
-from varmix.models.random_effect_mixture.stream.source import open_source
+from varmix.tables.chunks import open_source
+from varmix.tables.expression_values import ExpressionValues, expression_values
+from varmix.tables.frame import try_frame
+from varmix.tables.numeric_tables import file_chunks
 from varmix.typing import Index, Mask
 
 PIECE_GENES = 4096

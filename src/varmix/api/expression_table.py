@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,14 +27,14 @@ from varmix.api.expression_stream import (
 )
 from varmix.api.partition_choice import choose_partitions, confused
 from varmix.api.proportions_table import ProportionsTable, read_proportions
-from varmix.errors import NotIdentifiedError, VarmixWarning
-from varmix.formula.expression_values import expression_values
-from varmix.formula.sample_types import read_labels
+from varmix.errors import NotIdentifiedError, VarmixWarning, warn
 from varmix.iteration import Runner, Serial
 from varmix.models.partition.genes import Genes, reduce_samples
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.partitions import Partitions
 from varmix.models.random_effect_mixture.stream.reduction import is_dask
+from varmix.tables.expression_values import expression_values
+from varmix.tables.sample_types import read_labels
 from varmix.typing import Index, Matrix
 
 SHOWN = 3
@@ -278,7 +277,7 @@ def _notes(table: ExpressionTable) -> tuple[str, ...]:
         notes.append(f"{repeated:,} genes have the name of an earlier one; each row is a gene of its own.")
     if table.kind == "known" and (groups := confused(table.partitions, table.known)):
         notes.append(_told_confused(groups))
-        warnings.warn(notes[-1], VarmixWarning, stacklevel=4)
+        warn(notes[-1], VarmixWarning)
     return tuple(notes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, RepairWarning, ShapeError
+from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, RepairWarning, ShapeError, warn
 from varmix.formula import Design, design_from_arrays
 from varmix.formula.arrays import response_array
-from varmix.formula.frame import column_names, select_columns, try_frame
-from varmix.genotype.numbers import real_numbers
 from varmix.models.independent_groups.model import RESIDUAL
 from varmix.models.independent_groups.reduction import Rows
+from varmix.tables.frame import column_names, select_columns, try_frame
+from varmix.tables.numbers import real_numbers
 from varmix.typing import Array, Index, Mask, Matrix, Vector
 
 SMALLEST, LARGEST = 1e-140, 1e140
@@ -222,7 +221,7 @@ def _complete(absent: Mapping[str, Mask], drop: bool) -> tuple[Mask, dict[str, i
         )
     if wrong.all():
         raise DataError(f"No row is complete ({told}). Check which columns are y, x, weights and group.")
-    warnings.warn(f"{int(wrong.sum()):,} of {len(wrong):,} rows were dropped ({told}).", RepairWarning, stacklevel=4)
+    warn(f"{int(wrong.sum()):,} of {len(wrong):,} rows were dropped ({told}).", RepairWarning)
     return ~wrong, {"dropped, incomplete": int(wrong.sum())}
 
 

@@ -12,13 +12,13 @@ import pandas as pd
 
 from varmix.errors import DataError, OptionError, ShapeError
 from varmix.formula import Alignment, Design, align, design_from_arrays, design_from_formula
-from varmix.formula.frame import column_names, select_columns, select_ids, try_frame
 from varmix.genotype import GenotypeSource, Reference, RelationshipMatrix, Scaling, as_source, standardise
 from varmix.genotype.design import StandardisedDesign
-from varmix.genotype.identifiers import SAMPLE_COLUMNS, sample_table
-from varmix.genotype.numbers import is_masked, real_numbers
 from varmix.linalg.symmetric import check_symmetric
 from varmix.models.linear.model import RESIDUAL, Term
+from varmix.tables.frame import column_names, select_columns, select_ids, try_frame
+from varmix.tables.identifiers import SAMPLE_COLUMNS, sample_table
+from varmix.tables.numbers import is_masked, real_numbers
 from varmix.typing import Index, Square, Tick
 
 RESPONSE = "response"

@@ -10,11 +10,11 @@ import pandas as pd
 
 from varmix.api.cohorts import on_shared_variants
 from varmix.errors import AlignmentError
-from varmix.formula.frame import try_frame
 from varmix.genotype import GenotypeSource, SourceSlice, as_source, standardise
 from varmix.genotype.design import StandardisedDesign
 from varmix.models.linear.correlation.cohorts import variant_signs
 from varmix.models.linear.correlation.ld import LdScores, ld_scores, paired_ld_scores
+from varmix.tables.frame import try_frame
 from varmix.typing import Index
 
 

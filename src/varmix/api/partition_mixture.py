@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from varmix.api.expression_table import ExpressionTable, read_expression
-from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning
+from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning, warn
 from varmix.inference.generator import generator_of
 from varmix.iteration import Runner, Serial, Starts
 from varmix.linalg.threads import one_thread
@@ -281,11 +280,11 @@ def _check_choices(variance: Any, likelihood: Any, method: Any) -> None:
 
 def _announce(sentence: str) -> None:
     """Before many partitions are enumerated."""
-    warnings.warn(sentence, VarmixWarning, stacklevel=5)
+    warn(sentence, VarmixWarning)
 
 
 def _warn(fit: Fit) -> None:
     if not fit.status.arrived:
-        warnings.warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning, stacklevel=3)
+        warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning)
     for note in fit.facts["cautions"]:
-        warnings.warn(note, VarmixWarning, stacklevel=3)
+        warn(note, VarmixWarning)

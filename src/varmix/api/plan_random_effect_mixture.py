@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
-from varmix.genotype.numbers import real_numbers
 from varmix.models.random_effect_mixture.expected import expected
 from varmix.models.random_effect_mixture.nodes import (
     Nodes,
@@ -19,6 +18,7 @@ from varmix.models.random_effect_mixture.nodes import (
     sample_nodes,
 )
 from varmix.results.random_effect_mixture.design import TIMES, Plan, advise, plan_table, truth
+from varmix.tables.numbers import real_numbers
 from varmix.typing import Array, Vector
 
 SUM_OF_SHARES = 1e-6

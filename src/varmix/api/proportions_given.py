@@ -12,10 +12,10 @@ import pandas as pd
 from varmix.api.dirichlet import Dirichlet
 from varmix.api.partition_choice import names_in
 from varmix.errors import AlignmentError, DataError, OptionError, ShapeError
-from varmix.formula.frame import try_frame
-from varmix.formula.named_rows import named_rows
-from varmix.formula.sample_types import refuse_twice
-from varmix.genotype.numbers import real_numbers
+from varmix.tables.frame import try_frame
+from varmix.tables.named_rows import named_rows
+from varmix.tables.numbers import real_numbers
+from varmix.tables.sample_types import refuse_twice
 from varmix.typing import Matrix
 
 FREE = "free"

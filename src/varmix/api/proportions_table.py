@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,9 @@ from varmix.api.proportions_given import (
     read_given,
     with_columns,
 )
-from varmix.errors import AlignmentError, DataError, NotIdentifiedError, RepairWarning, ShapeError
-from varmix.formula.proportion_rows import checked_rows
-from varmix.formula.sample_types import alike, number_types, refuse_twice, whole_numbers
+from varmix.errors import AlignmentError, DataError, NotIdentifiedError, RepairWarning, ShapeError, warn
+from varmix.tables.proportion_rows import checked_rows
+from varmix.tables.sample_types import alike, number_types, refuse_twice, whole_numbers
 from varmix.typing import Index, Matrix
 
 
@@ -222,9 +221,8 @@ def _tell_unsampled(unsampled: int, given: Given, at: Index) -> None:
     if not unsampled or given.values is None:
         return
     first = next(row for row in range(len(given.values)) if row not in set(at.tolist()))
-    warnings.warn(
+    warn(
         f"{unsampled:,} of {len(given.values):,} rows of the proportions are of types without a sample (first: "
         f"'{first if given.rows is None else given.rows[first]}') and are left out.",
         RepairWarning,
-        stacklevel=3,
     )

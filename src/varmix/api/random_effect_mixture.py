@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -16,7 +15,7 @@ import pandas as pd
 
 from varmix.api.effect_rows import EffectRows, read_rows
 from varmix.api.effect_stream import EffectStream, is_stream, read_stream, stream_model
-from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning
+from varmix.errors import ConvergenceWarning, OptionError, VarmixWarning, warn
 from varmix.inference.generator import generator_of
 from varmix.iteration import Runner, Serial, Threads
 from varmix.linalg.threads import one_thread
@@ -289,7 +288,7 @@ def _warn(fit: Fit) -> None:
     mixture = isinstance(fit.report, RandomEffectMixtureReport)
     if not fit.status.arrived:
         advice = advice_on(fit.status) if mixture else fit.facts["advice"]
-        warnings.warn(f"{fit.status.name}: {advice}", ConvergenceWarning, stacklevel=3)
+        warn(f"{fit.status.name}: {advice}", ConvergenceWarning)
     if isinstance(fit.report, RandomEffectMixtureReport):
         for note in fit.report.estimation.notes.get("warnings", []):
-            warnings.warn(note, VarmixWarning, stacklevel=3)
+            warn(note, VarmixWarning)

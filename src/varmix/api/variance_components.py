@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -12,7 +11,14 @@ import numpy as np
 
 from varmix.api.inputs import Inputs, gather
 from varmix.api.moments import Moments, by_moments, fit_randomised
-from varmix.errors import ConvergenceWarning, FragileMomentsWarning, NotIdentifiedError, OptionError, VarmixWarning
+from varmix.errors import (
+    ConvergenceWarning,
+    FragileMomentsWarning,
+    NotIdentifiedError,
+    OptionError,
+    VarmixWarning,
+    warn,
+)
 from varmix.genotype import Reference, Scaling
 from varmix.iteration import Starts, Status, from_every_start
 from varmix.linalg.threads import threads_for
@@ -189,7 +195,7 @@ def by_climbing(model: VarianceComponents, climb: Climb, points: list[VariancePa
 
 def _warn(fit: Fit) -> None:
     if not fit.status.arrived:
-        warnings.warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning, stacklevel=3)
+        warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning)
     category = FragileMomentsWarning if fit.criterion == "moments" else VarmixWarning
     for note in fit.facts.get("warnings", []):
-        warnings.warn(note, category, stacklevel=3)
+        warn(note, category)

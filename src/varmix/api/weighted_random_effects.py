@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from varmix.api.group_rows import read_group_rows
-from varmix.errors import ConvergenceWarning, DataError, NotIdentifiedError, OptionError, VarmixWarning
+from varmix.errors import ConvergenceWarning, DataError, NotIdentifiedError, OptionError, VarmixWarning, warn
 from varmix.inference.generator import generator_of
 from varmix.iteration import Starts, Status, from_every_start
 from varmix.linalg.threads import one_thread
@@ -87,9 +86,9 @@ def weighted_random_effects(
     labels = Labels(positions=rows.positions, groups=rows.labels, design=rows.design, sample=rows.sample)
     fit = Fit(WeightedRandomEffectsReport(model, estimation, labels))
     if not fit.status.arrived:
-        warnings.warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning, stacklevel=2)
+        warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning)
     for note in fit.facts.get("warnings", []):
-        warnings.warn(note, VarmixWarning, stacklevel=2)
+        warn(note, VarmixWarning)
     return fit
 
 

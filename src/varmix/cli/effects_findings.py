@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.cli.effects_request import REPLICATES, EffectsOutput, IntervalKind
-from varmix.errors import ConvergenceWarning
+from varmix.errors import ConvergenceWarning, warn
 from varmix.inference.wald import LEVEL
 from varmix.results import Fit
 from varmix.results.random_effect_mixture.number_of_classes import ClassSequence, sequence
@@ -64,7 +64,7 @@ def find_effects(fit: Fit, output: EffectsOutput, names: pd.Series[str] | None, 
     told = [" ".join(str(item.message).split()) for item in caught if issubclass(item.category, ConvergenceWarning)]
     for item in caught:
         if not issubclass(item.category, ConvergenceWarning):
-            warnings.warn(item.message, stacklevel=2)
+            warn(item.message)
     return EffectFindings(
         fit=fit,
         level=output.level,

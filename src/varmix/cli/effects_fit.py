@@ -16,11 +16,11 @@ from varmix.cli.effects_request import EffectColumns, EffectsMethod, EffectsOutp
 from varmix.cli.effects_text import effects_text
 from varmix.cli.fitting import ended, show_json, told_once
 from varmix.cli.folder import make_folder
-from varmix.cli.table import LABEL, read_columns
 from varmix.cli.terminal import reading
 from varmix.cli.text import wrapped
 from varmix.cli.vc import for_lines
 from varmix.results import Fit
+from varmix.tables.columns import LABEL, read_columns
 
 
 def fit_effects(columns: EffectColumns, fitting: EffectsRequest, output: EffectsOutput) -> ExitCode:

@@ -8,9 +8,9 @@ import typer
 
 from varmix.api.plan_random_effect_mixture import plan_random_effect_mixture
 from varmix.cli.effects_text import design_text
-from varmix.cli.table import read_columns
 from varmix.cli.text import INDENT, wrapped
 from varmix.errors import OptionError
+from varmix.tables.columns import read_columns
 from varmix.typing import Vector
 
 

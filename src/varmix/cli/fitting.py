@@ -11,7 +11,7 @@ import typer
 
 from varmix.cli.codes import ExitCode
 from varmix.cli.wording import for_terminal
-from varmix.errors import VarmixWarning
+from varmix.errors import VarmixWarning, warn
 from varmix.results import Fit
 from varmix.results.store import as_text
 
@@ -23,7 +23,7 @@ def told_once(make: Callable[[], Fit]) -> Fit:
         fit = make()
     for item in caught:
         if str(item.message) not in fit.facts.get("warnings", ()):
-            warnings.warn(item.message, stacklevel=2)
+            warn(item.message)
     return fit
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from varmix.cli.encoding import text_of
 from varmix.errors import AlignmentError, OptionError
 from varmix.formula import align
 from varmix.genotype import (
@@ -19,6 +18,7 @@ from varmix.genotype import (
     read_grm,
     split_by_annotation,
 )
+from varmix.tables.encoding import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

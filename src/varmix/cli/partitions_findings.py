@@ -14,7 +14,7 @@ import pandas as pd
 from varmix.cli.partitions_known import Comparison, compared, matched_fit
 from varmix.cli.partitions_request import PartitionsOutput
 from varmix.cli.partitions_tables import PartitionTables, types_of
-from varmix.errors import ConvergenceWarning
+from varmix.errors import ConvergenceWarning, warn
 from varmix.inference.wald import LEVEL
 from varmix.results import Fit
 from varmix.results.partition_mixture.report import PartitionMixtureReport
@@ -73,7 +73,7 @@ def find_partitions(fit: Fit, read: PartitionTables, output: PartitionsOutput) -
     told = [" ".join(str(item.message).split()) for item in caught if issubclass(item.category, ConvergenceWarning)]
     for item in caught:
         if not issubclass(item.category, ConvergenceWarning):
-            warnings.warn(item.message, stacklevel=2)
+            warn(item.message)
     return PartitionFindings(
         fit=fit,
         level=output.level,

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from varmix.cli.encoding import text_of
 from varmix.cli.terminal import note
-from varmix.errors import OptionError, VarmixWarning
+from varmix.errors import OptionError, VarmixWarning, warn
 from varmix.formula import TableKind, align, read_table
+from varmix.tables.encoding import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,7 +83,7 @@ def _read(
             )
     for warning in caught:
         if not asked or any(f"column '{name}'" in str(warning.message) for name in asked):
-            warnings.warn(warning.message, stacklevel=2)
+            warn(warning.message)
     return table
 
 

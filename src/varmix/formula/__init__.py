@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from varmix.formula.alignment import Alignment, OnMissing, align
 from varmix.formula.build import design_from_arrays, design_from_formula
 from varmix.formula.design import Design
-from varmix.formula.tables import TableKind, read_table
+from varmix.tables.alignment import Alignment, OnMissing, align
+from varmix.tables.people import TableKind, read_table
 
 __all__ = [
     "Alignment",

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
-from varmix.formula.frame import select_columns, try_frame
-from varmix.genotype.numbers import real_numbers
+from varmix.tables.frame import select_columns, try_frame
+from varmix.tables.numbers import real_numbers
 from varmix.typing import Array, Matrix
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -13,16 +12,16 @@ from formulaic import Formula, ModelSpec
 from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize
 
-from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError
-from varmix.formula.alignment import OnMissing
+from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError, warn
 from varmix.formula.arrays import covariate_array, response_array
 from varmix.formula.design import Design
 from varmix.formula.encode import INTERCEPT, Encoder, encode_table, evaluate
-from varmix.formula.frame import column_names, missing_rows, select_columns, select_ids, take_rows, try_frame
 from varmix.formula.variables import needed_columns
-from varmix.genotype.identifiers import SAMPLE_COLUMNS, sample_table
 from varmix.genotype.source import check_rows
 from varmix.linalg.householder import pivoted_columns, spans_constant
+from varmix.tables.alignment import OnMissing
+from varmix.tables.frame import column_names, missing_rows, select_columns, select_ids, take_rows, try_frame
+from varmix.tables.identifiers import SAMPLE_COLUMNS, sample_table
 from varmix.typing import Array, Index, Mask, Matrix
 
 CONSTANT = 8 * float(np.finfo(np.float64).eps)
@@ -209,11 +208,10 @@ def _assemble(
     kept, dropped = pivoted_columns(coded.Z, coded.names)
     dropped_names = tuple(coded.names[at] for at in dropped)
     if dropped_names:
-        warnings.warn(
+        warn(
             f"{len(dropped_names)} covariate columns are linear combinations of others and are dropped: "
             f"{', '.join(dropped_names)}.",
             RepairWarning,
-            stacklevel=3,
         )
     _refuse_same_names([coded.names[at] for at in kept])
     Z: Matrix = np.ascontiguousarray(coded.Z[:, kept])

@@ -14,9 +14,9 @@ from formulaic import ModelSpec
 from formulaic.errors import DataMismatchWarning, FormulaicError
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
-from varmix.formula.frame import column_names, missing_rows, select_columns, take_rows
 from varmix.formula.variables import check_variables
-from varmix.genotype.numbers import real_numbers
+from varmix.tables.frame import column_names, missing_rows, select_columns, take_rows
+from varmix.tables.numbers import real_numbers
 from varmix.typing import Index, Matrix
 
 INTERCEPT = "(Intercept)"

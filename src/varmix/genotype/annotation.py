@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, DataError, FileFormatError, MissingFileError, RepairWarning
+from varmix.errors import AlignmentError, DataError, FileFormatError, MissingFileError, RepairWarning, warn
 from varmix.genotype.source import GenotypeSource, SourceSlice
 from varmix.typing import Index
 
@@ -104,19 +103,14 @@ def split_by_annotation(
             covered[columns] = True
         parts[rest] = SourceSlice(source, np.flatnonzero(~covered), name=rest)
     elif match.unmatched:
-        warnings.warn(
+        warn(
             f"{match.unmatched:,} of {source.n_variants:,} variants of '{source.name}' are in no annotation and are "
             "left out. "
             'Pass rest="other" to keep them as their own part.',
             RepairWarning,
-            stacklevel=2,
         )
     if match.unknown:
-        warnings.warn(
-            f"{match.unknown:,} annotated variants are not in '{source.name}' and are ignored.",
-            RepairWarning,
-            stacklevel=2,
-        )
+        warn(f"{match.unknown:,} annotated variants are not in '{source.name}' and are ignored.", RepairWarning)
     return parts
 
 

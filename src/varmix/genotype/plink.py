@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import FileFormatError, MissingExtraError, MissingFileError
-from varmix.genotype.identifiers import SAMPLE_COLUMNS, VARIANT_COLUMNS, refuse_duplicates
+from varmix.tables.identifiers import SAMPLE_COLUMNS, VARIANT_COLUMNS, refuse_duplicates
 from varmix.typing import Index, Matrix
 
 MAGIC = b"\x6c\x1b"

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from varmix.errors import FileFormatError, MissingFileError, ShapeError
-from varmix.genotype.identifiers import SAMPLE_COLUMNS, refuse_duplicates, sample_table
 from varmix.linalg.householder import mirror_lower_into
+from varmix.tables.identifiers import SAMPLE_COLUMNS, refuse_duplicates, sample_table
 from varmix.typing import Square
 
 ENTRY = np.dtype("<f4")

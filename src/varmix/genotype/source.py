@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
-from varmix.genotype.identifiers import VARIANT_COLUMNS, sample_table
-from varmix.genotype.numbers import real_numbers
+from varmix.tables.identifiers import VARIANT_COLUMNS, sample_table
+from varmix.tables.numbers import real_numbers
 from varmix.typing import Index, Matrix
 
 

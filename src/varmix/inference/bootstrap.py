@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError
+from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError, warn
 from varmix.inference.wald import LEVEL, check_level
 from varmix.typing import Matrix, Vector
 
@@ -61,10 +60,9 @@ def parametric_bootstrap(
             "Use profile intervals, or criterion='reml'."
         )
     if result.failed > FAILED * count:
-        warnings.warn(
+        warn(
             f"{result.failed} of {count} refits to draws from this fit did not arrive: standard errors and intervals "
             "are those of the others, and may be too short. Compare them with profile intervals.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     return result

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError
+from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError, warn
 from varmix.inference.profile import Profile, profile_interval
 from varmix.inference.wald import LEVEL, check_level, wald_interval
 from varmix.iteration import Outcome, Status
@@ -190,16 +190,14 @@ class Intervals:
         outcome, name = self.estimates.outcome, self.estimates.names[at]
         near = found.status.arrived or found.certificate.newton_decrement <= NEAR
         if found.objective > outcome.objective + HIGHER * (1.0 + 1e-4 * abs(outcome.objective)):
-            warnings.warn(
+            warn(
                 f"With {name} held the log-likelihood is {found.objective - outcome.objective:.3g} above the fit's, "
                 "which is therefore not at the maximum: fit again with more starts.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         elif not near and outcome.status is not Status.CONFOUNDED and math.isfinite(found.objective):
-            warnings.warn(
+            warn(
                 f"A maximum with {name} held was not reached ({found.status.name}): the profile interval resting on "
                 "it may be off. Compare it with a bootstrap.",
                 UnreachedWarning,
-                stacklevel=5,
             )

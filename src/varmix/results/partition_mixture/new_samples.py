@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, NotIdentifiedError, ShapeError
-from varmix.formula.frame import try_frame
-from varmix.formula.named_rows import named_rows
-from varmix.formula.proportion_rows import checked_rows
-from varmix.formula.sample_types import alike, number_types, read_labels, refuse_twice
-from varmix.genotype.numbers import real_numbers
+from varmix.tables.frame import try_frame
+from varmix.tables.named_rows import named_rows
+from varmix.tables.numbers import real_numbers
+from varmix.tables.proportion_rows import checked_rows
+from varmix.tables.sample_types import alike, number_types, read_labels, refuse_twice
 from varmix.typing import Index, Matrix
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, NotAvailableError, NotFiniteError, OptionError, ShapeError
-from varmix.formula.expression_values import expression_values
 from varmix.models.partition.drawing import draw_genes
 from varmix.models.partition.genes import reduce_samples
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.remembered import Remembered
 from varmix.results.partition_mixture.genes import GeneTables
 from varmix.results.partition_mixture.new_samples import new_mixtures
+from varmix.tables.expression_values import expression_values
 from varmix.typing import Index, Matrix
 
 OPTIONS = ("sample_type", "proportions", "on_missing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError
+from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError, warn
 from varmix.inference.profile import Profile, profile_interval
 from varmix.inference.wald import LEVEL, wald_interval
 from varmix.models.random_effect_mixture.climb import Climb
@@ -154,11 +153,10 @@ class Intervals:
         height = self._restricted.maximum(at, value, thorough=thorough)
         if height > self.log_likelihood + max(HIGHER, 1e-10 * abs(self.log_likelihood)):
             name, outward = self.estimates.model.names[at], value * float(self.estimates.factors[at])
-            warnings.warn(
+            warn(
                 f"With {name} = {outward:.6g} the log-likelihood is {height - self.log_likelihood:.3g} above the "
                 "fit's, which is therefore not at the maximum: fit again with more starts. Intervals count this as no "
                 "drop.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         return height

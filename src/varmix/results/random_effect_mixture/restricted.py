@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from varmix.errors import ConvergenceWarning
+from varmix.errors import ConvergenceWarning, warn
 from varmix.iteration import Backtracking, Outcome, Status, Stopping, iterate
 from varmix.iteration.progress import Progress
 from varmix.models.random_effect_mixture.climb import Climb, reseated
@@ -261,10 +260,9 @@ def _reached(outcome: Outcome[Any, Any]) -> bool:
 
 
 def _tell(outcome: Outcome[Any, Any]) -> None:
-    warnings.warn(
+    warn(
         f"A maximum with one parameter held was not reached ({outcome.status.name}, "
         f"{outcome.certificate.newton_decrement:.1e} standard errors away): the profile interval resting on it may be "
         "off. Compare it with a bootstrap.",
         ConvergenceWarning,
-        stacklevel=4,
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError
+from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError, warn
 from varmix.inference.likelihood_ratio import LikelihoodRatio, chi_bar_weights, likelihood_ratio
 from varmix.iteration import Runner, Status
 from varmix.models.random_effect_mixture.climb import Climb
@@ -70,11 +69,10 @@ def smallest_variance_test(
         _check_regular("the fit with v_1 = 0", without, best.params, best.status)
         null = best.objective - log_likelihood
     if null > max(HIGHER, 1e-10 * abs(log_likelihood)):
-        warnings.warn(
+        warn(
             f"With v_1 = 0 the log-likelihood is {null:.3g} above the fit's, which is therefore not at the maximum: "
             "fit again with more starts. The test counts this as no difference.",
             ConvergenceWarning,
-            stacklevel=4,
         )
     outward = model.log_likelihood_outward(log_likelihood)
     return likelihood_ratio(outward, outward + null, chi_bar_weights(np.ones((1, 1))), (SMALLEST,))

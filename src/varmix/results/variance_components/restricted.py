@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
 
-from varmix.errors import ConvergenceWarning
+from varmix.errors import ConvergenceWarning, warn
 from varmix.iteration import Backtracking, Outcome, Stopping, iterate
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.params import VarianceParams
@@ -135,10 +134,9 @@ def _rank(found: tuple[Outcome[Any, Any], Vector]) -> tuple[bool, float]:
 
 
 def _tell(outcome: Outcome[Any, Any]) -> None:
-    warnings.warn(
+    warn(
         f"A maximum under a restriction was not reached ({outcome.status.name}, "
         f"{outcome.certificate.newton_decrement:.1e} standard errors away): the profile interval or test that rests on "
         "it may be off. Compare it with a bootstrap.",
         ConvergenceWarning,
-        stacklevel=5,
     )

@@ -8,7 +8,7 @@ from varmix.models.random_effect_mixture.stream.reduction import (
     stream_reduction,
 )
 from varmix.models.random_effect_mixture.stream.rows import Columns
-from varmix.models.random_effect_mixture.stream.source import open_source
+from varmix.tables.chunks import open_source
 
 __all__ = [
     "CACHE_BYTES",

@@ -18,8 +18,8 @@ from varmix.models.random_effect_mixture.stream.rows import (
     checked,
     regular,
 )
-from varmix.models.random_effect_mixture.stream.source import Source
 from varmix.models.random_effect_mixture.units import Units
+from varmix.tables.chunks import Source
 
 PIECE_ROWS = 131_072
 """Rows of a piece: 2 MB of units, thousands of evaluations' fixed costs away from mattering, and enough of them for

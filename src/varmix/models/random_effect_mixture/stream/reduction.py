@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import DataError, NotAvailableError, OptionError
-from varmix.formula.frame import try_frame
 from varmix.iteration import Runner, Serial
 from varmix.models.random_effect_mixture.number_range import check_weight
 from varmix.models.random_effect_mixture.params import MixtureParams
@@ -20,8 +19,9 @@ from varmix.models.random_effect_mixture.stream.facts import RowFacts, outline_o
 from varmix.models.random_effect_mixture.stream.groups import GroupRecords
 from varmix.models.random_effect_mixture.stream.pieces import PIECE_ROWS, Reader, RereadPieces, reduce_piece
 from varmix.models.random_effect_mixture.stream.rows import Columns, OnMissing, Rows, regular
-from varmix.models.random_effect_mixture.stream.source import open_source
 from varmix.models.random_effect_mixture.units import Units
+from varmix.tables.chunks import open_source
+from varmix.tables.frame import try_frame
 from varmix.typing import Tick, Vector
 
 CACHE_BYTES = 2**30

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from varmix.errors import DataError, NotFiniteError, OptionError, ShapeError
-from varmix.formula.frame import try_frame
+from varmix.tables.frame import try_frame
 from varmix.typing import Mask, Vector
 
 OnMissing = Literal["error", "drop"]

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from varmix.errors import AlignmentError, OptionError
-from varmix.genotype.identifiers import NO_FAMILY, SAMPLE_COLUMNS, sample_table
+from varmix.tables.identifiers import NO_FAMILY, SAMPLE_COLUMNS, sample_table
 from varmix.typing import Index
 
 OnMissing = Literal["drop", "error"]

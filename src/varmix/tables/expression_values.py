@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import DataError, ShapeError
-from varmix.formula.frame import try_frame
-from varmix.formula.named_rows import named_rows
-from varmix.genotype.numbers import real_numbers
+from varmix.tables.frame import try_frame
+from varmix.tables.named_rows import named_rows
+from varmix.tables.numbers import real_numbers
 from varmix.typing import Matrix
 
 

@@ -8,7 +8,7 @@ import narwhals.stable.v2 as nw
 import pandas as pd
 
 from varmix.errors import DataError
-from varmix.formula.frame import try_frame
+from varmix.tables.frame import try_frame
 
 
 def named_rows(data: Any) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import warnings
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from varmix.errors import DataError, FileFormatError, MissingFileError, OptionError, RepairWarning
-from varmix.genotype.identifiers import NO_FAMILY, refuse_duplicates
+from varmix.errors import DataError, FileFormatError, MissingFileError, OptionError, RepairWarning, warn
+from varmix.tables.identifiers import NO_FAMILY, refuse_duplicates
 
 TableKind = Literal["phenotype", "covariate"]
 MISSING_TOKENS = ("NA", "nan", "NaN", "NAN", ".", "")
@@ -164,10 +163,9 @@ def _treat_minus_nine(values: NDArray[Any], name: str, path: Path, missing: bool
     if missing:
         return np.where(exact, np.nan, values)
     if count >= max(SUSPICIOUS_COUNT, SUSPICIOUS_SHARE * values.size):
-        warnings.warn(
+        warn(
             f"{path}: column '{name}' is exactly -9 for {count:,} of {values.size:,} people, and these are used as "
             "numbers. If -9 stands for missing, as PLINK writes it, pass minus_nine_is_missing=True.",
             RepairWarning,
-            stacklevel=3,
         )
     return values

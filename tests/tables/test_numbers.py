@@ -10,7 +10,7 @@ from scipy import sparse
 
 from varmix.errors import DataError
 from varmix.genotype import ArraySource
-from varmix.genotype.numbers import real_numbers
+from varmix.tables.numbers import real_numbers
 
 
 @pytest.mark.parametrize("values", [np.array([1, 2, 3]), np.array([1.0, 2.0, 3.0]), np.array([1, 2, 3], dtype=object)])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
-from varmix.genotype.identifiers import EXACT_INTEGERS, SAMPLE_COLUMNS
+from varmix.tables.identifiers import EXACT_INTEGERS, SAMPLE_COLUMNS
 from varmix.typing import Index, Mask
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from varmix.errors import DataError, NotFiniteError, RepairWarning
+from varmix.errors import DataError, NotFiniteError, RepairWarning, warn
 from varmix.typing import Mask, Matrix
 
 EXACT = 1e-12
@@ -75,11 +74,10 @@ def _completed(known: Matrix, unknown: Mask, sums: Matrix, names: Sequence[str])
                 rescaled.append((abs(total - 1.0), names[at], total))
     if rescaled:
         _, name, total = max(rescaled)
-        warnings.warn(
+        warn(
             f"{len(rescaled):,} of {len(rows):,} rows of the proportions miss 1 by rounding (most: '{name}', "
             f"{total:.8g}) and were divided by their sums.",
             RepairWarning,
-            stacklevel=2,
         )
         notes.append(
             f"{len(rescaled):,} rows of the proportions were divided by their sums, which rounding kept from 1."

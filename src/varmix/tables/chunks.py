@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from varmix.errors import DataError, FileFormatError, MissingExtraError, MissingFileError, OptionError
-from varmix.formula.frame import try_frame
+from varmix.tables.frame import try_frame
 
 Source = Callable[[Sequence[str]], Iterator[Any]]
 """Gives the chunks from the first on, each time it is called; of files only the columns of these names."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from varmix.errors import AlignmentError
-from varmix.genotype.identifiers import sample_table
+from varmix.tables.identifiers import sample_table
 
 polars = pytest.importorskip("polars")
 BIG = 2**53

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, DataError, RepairWarning, ShapeError
-from varmix.formula.frame import try_frame
+from varmix.errors import AlignmentError, DataError, RepairWarning, ShapeError, warn
+from varmix.tables.frame import try_frame
 from varmix.typing import Index, Matrix
 
 SHORT = 36
@@ -154,9 +153,7 @@ def _by_name(
         )
     extra = len(found) - len(samples)
     if extra:
-        warnings.warn(
-            f"{extra:,} entries of sample_type name no sample of S and are left out.", RepairWarning, stacklevel=2
-        )
+        warn(f"{extra:,} entries of sample_type name no sample of S and are left out.", RepairWarning)
     return [found[str(name)] for name in samples]
 
 

@@ -17,9 +17,9 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from varmix.cli.encoding import text_of
 from varmix.errors import DataError, FileFormatError, MissingExtraError, MissingFileError, OptionError
-from varmix.formula.tables import MISSING_TOKENS
+from varmix.tables.encoding import text_of
+from varmix.tables.people import MISSING_TOKENS
 
 COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 PARQUET = (".parquet", ".pq")

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from varmix.errors import DataError, FileFormatError, MissingExtraError
-from varmix.formula.named_rows import unnamed_rows
-from varmix.models.random_effect_mixture.stream.source import COMPRESSED, DAMAGED, PARQUET, Source, open_source
+from varmix.tables.chunks import COMPRESSED, DAMAGED, PARQUET, Source, open_source
+from varmix.tables.named_rows import unnamed_rows
 
 CHUNK_GENES = 4096
 """Genes that are read at a time: 16 MB of 500 samples."""
