@@ -29,7 +29,7 @@ def test_the_order_of_the_first_source_is_kept() -> None:
     assert result.matched_by == "FID and IID"
     assert dict(result.given) == {"traits": 4, "genotypes": 4}
     assert dict(result.lost) == {"traits": 1, "genotypes": 1}
-    assert dict(result.first_lost) == {"traits": "x", "genotypes": "b"}
+    assert dict(result.first_lost) == {"traits": "f x", "genotypes": "f b"}
     assert result.sample_ids["IID"].tolist() == ["c", "a", "a"]
     assert result.n == 3
 
