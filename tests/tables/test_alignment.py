@@ -94,7 +94,7 @@ def test_lost_leading_zeros_are_recognised() -> None:
 def test_loss_is_an_error_when_asked() -> None:
     tables = {"traits": by_iid("a", "b", "c"), "genotypes": by_iid("c", "a", "d")}
     assert align(tables).n == 2
-    with pytest.raises(AlignmentError, match=r"1 of 3 people are not in 'genotypes' \(first: 'b'\)"):
+    with pytest.raises(AlignmentError, match=r"1 of 3 rows are not in 'genotypes' \(first: 'b'\)"):
         align(tables, on_missing="error")
     with pytest.raises(OptionError):
         align(tables, on_missing="ignore")  # type: ignore[arg-type]

@@ -56,12 +56,14 @@ def align(tables: Mapping[str, pd.DataFrame], *, on_missing: OnMissing = "drop")
     return join(sources, on_missing=on_missing)
 
 
-def join(sources: Mapping[str, Labels], *, on_missing: OnMissing = "drop") -> Alignment:
+def join(
+    sources: Mapping[str, Labels], *, on_missing: OnMissing = "drop", remedy: str = 'Pass on_missing="drop".'
+) -> Alignment:
     """Find the rows of the first source in the others, by the best labels that both have.
 
     People by FID and IID, or by IID where one of two sources has no family ids (absent, or all '0'); an index by its
     text, also with IIDs. A source without labels goes by position with the first and must have as many rows. Warns
-    (RepairWarning) when more than a tenth of the first source is lost.
+    (RepairWarning) when more than a tenth of the first source is lost. `remedy` ends the error of on_missing="error".
 
     Raises AlignmentError: labels on both sides that do not match or are not unique, sources that have labels in
     different orders beside a first source that has none, nobody shared, and with on_missing="error" any row of the
@@ -84,7 +86,7 @@ def join(sources: Mapping[str, Labels], *, on_missing: OnMissing = "drop") -> Al
     for other, place in places.items():
         there: Mask = place >= 0
         if on_missing == "error" and not there.all():
-            raise AlignmentError(_somebody(anchor, there, other))
+            raise AlignmentError(_somebody(anchor, sources[other], there, other, remedy))
         shared &= there
     if not shared.any():
         raise AlignmentError(f"Nobody is in all of {', '.join(sources)} at once, although each two overlap. Check ids.")
@@ -225,11 +227,12 @@ def _tell_much(anchor: Labels, shared: Mask, first: str, others: Mapping[str, La
     )
 
 
-def _somebody(anchor: Labels, found: Mask, other: str) -> str:
+def _somebody(anchor: Labels, theirs: Labels, found: Mask, other: str, remedy: str) -> str:
     absent = int((~found).sum())
+    advice = hint(anchor, theirs, ~found) if absent > MUCH * anchor.rows else ""
     return (
-        f"{absent:,} of {anchor.rows:,} people are not in '{other}' (first: '{anchor.shown(int((~found).argmax()))}'). "
-        f'Pass on_missing="drop" to use the {int(found.sum()):,} shared people.'
+        f"{absent:,} of {anchor.rows:,} rows are not in '{other}' (first: '{anchor.shown(int((~found).argmax()))}'). "
+        f"{advice or remedy}"
     )
 
 
