@@ -101,8 +101,8 @@ def encode_saved(columns: Sequence[str], coding: dict[str, Any] | None, new: Any
         return np.ones((rows, len(columns)))
     if new is None or any(name not in column_names(new) for name in wanted):
         raise NotAvailableError(
-            "This fit was made by a formula or a table, and a saved fit keeps the coded columns rather than their code: "
-            f"pass a table with the columns {', '.join(wanted)}."
+            "This fit was made by a formula or a table, and a saved fit keeps the coded columns, not the formula's "
+            f"code: pass a table with the columns {', '.join(wanted)}."
         )
     frame = select_columns(new, wanted)
     values = frame.to_numpy(dtype=np.float64).reshape(len(frame), len(wanted))

@@ -88,7 +88,7 @@ def join(
         if on_missing == "error" and not there.all():
             raise AlignmentError(_somebody(anchor, sources[other], there, other, remedy))
         shared &= there
-    if not shared.any():
+    if anchor.rows and not shared.any():
         raise AlignmentError(f"Nobody is in all of {', '.join(sources)} at once, although each two overlap. Check ids.")
     rows = np.flatnonzero(shared)
     positions = {name: places[name][rows] if name in places else rows for name in sources}
@@ -242,8 +242,9 @@ def _nobody(left: str, mine: Labels, right: str, theirs: Labels, way: str) -> st
         return f"{kind}: {'; '.join(source.shown(row) for row in range(min(EXAMPLES, source.rows)))}"
 
     advice = hint(mine, theirs, np.ones(mine.rows, dtype=np.bool_)) or "Check that both describe the same people."
+    how = way.replace("index and ", "")
     also = "" if mine.ids is not None and theirs.ids is not None else f" {BY_POSITION}"
     return (
-        f"Nobody is in both '{left}' ({examples(mine)}) and '{right}' ({examples(theirs)}), matched by {way}. "
+        f"Nobody is in both '{left}' ({examples(mine)}) and '{right}' ({examples(theirs)}), matched by {how}. "
         f"{advice}{also}"
     )
