@@ -93,7 +93,8 @@ def join(
     rows = np.flatnonzero(shared)
     positions = {name: places[name][rows] if name in places else rows for name in sources}
     joined = [name for name in sources if name == first or name in places]
-    _tell_much(anchor, shared, first, {name: sources[name] for name in places})
+    if len(rows) < (1.0 - MUCH) * anchor.rows:
+        _tell_much(anchor, shared, first, {name: (sources[name], places[name] < 0) for name in places})
     table = anchor.table()
     return Alignment(
         positions=positions,
@@ -215,14 +216,12 @@ def _first_lost(source: Labels, used: Index) -> str | None:
     return source.shown(int(lost.argmax())) if lost.any() else None
 
 
-def _tell_much(anchor: Labels, shared: Mask, first: str, others: Mapping[str, Labels]) -> None:
-    lost = int((~shared).sum())
-    if lost <= MUCH * anchor.rows:
-        return
-    advice = next((told for other in others.values() if (told := hint(anchor, other, ~shared))), "")
+def _tell_much(anchor: Labels, shared: Mask, first: str, others: Mapping[str, tuple[Labels, Mask]]) -> None:
+    advice = (hint(anchor, other, absent) for other, absent in others.values() if absent.mean() > MUCH)
     warn(
-        f"{lost:,} of {anchor.rows:,} rows of '{first}' are not in {' and '.join(map(repr, others))} (first: "
-        f"'{anchor.shown(int((~shared).argmax()))}') and are left out. {advice}".rstrip(),
+        f"{int((~shared).sum()):,} of {anchor.rows:,} rows of '{first}' are not in "
+        f"{' and '.join(map(repr, others))} (first: '{anchor.shown(int((~shared).argmax()))}') and are left out. "
+        f"{next((told for told in advice if told), '')}".rstrip(),
         RepairWarning,
     )
 
