@@ -104,7 +104,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[VarmixError], str]] = {
     "NaN label": (read(FRAME, [*TYPES[:5], np.nan]), DataError, "Sample 's5' has no type"),
     "unhashable label": (read(sample_type=[*TYPES[:5], ["most"]]), DataError, "a list, which cannot be a label"),
     "one text": (read(sample_type="pure"), ShapeError, "one label"),
-    "1 and '1'": (read(sample_type=[1, 1, "1", "1", 2, 2]), DataError, "1 and '1' are two"),
     # The proportions
     "sum": (rows([[1, 0], [0.5, 0.4], [0.2, 0.8]]), DataError, "'half' sum to 0.9, not 1"),
     "percent": (rows(100 * ROWS), DataError, "percentages. Divide them by 100"),

@@ -216,7 +216,7 @@ def test_predictions_that_cannot_be_made_say_why(plain):
         plain.predict(new.to_numpy()[:, :19])
     with pytest.raises(AlignmentError, match="no sample type 'mix 9'"):
         plain.predict(new.iloc[:, :1], sample_type=["mix 9"])
-    with pytest.raises(ShapeError, match="1 labels for 2 samples"):
+    with pytest.raises(ShapeError, match="1 labels in sample_type and 2 samples"):
         plain.predict(new.iloc[:, :2], sample_type=["mix 1"])
     with pytest.raises(NotFiniteError, match="infinite"):
         plain.predict(new.replace(new.iloc[0, 0], np.inf))

@@ -23,6 +23,7 @@ from varmix.models.random_effect_mixture.stream.reduction import is_dask
 from varmix.tables.chunks import open_source
 from varmix.tables.expression_values import ExpressionValues, expression_values
 from varmix.tables.frame import try_frame
+from varmix.tables.identifiers import label_text
 from varmix.tables.numeric_tables import file_chunks
 from varmix.typing import Index, Mask
 
@@ -150,7 +151,7 @@ def _aligned(table: ExpressionValues, samples: pd.Index[Any]) -> ExpressionValue
     """Columns in the order of the first chunk."""
     if table.samples.equals(samples):
         return table
-    here, there = [str(name) for name in table.samples], [str(name) for name in samples]
+    here, there = [label_text(name) for name in table.samples], [label_text(name) for name in samples]
     differ = sorted(set(here) ^ set(there))
     if differ or len(here) != len(there) or len(set(there)) < len(there):
         which = f" (first: '{differ[0]}')" if differ else ""

@@ -13,6 +13,7 @@ from varmix.api.dirichlet import Dirichlet
 from varmix.api.partition_choice import names_in
 from varmix.errors import AlignmentError, DataError, OptionError, ShapeError
 from varmix.tables.frame import try_frame
+from varmix.tables.identifiers import label_text
 from varmix.tables.named_rows import named_rows
 from varmix.tables.numbers import real_numbers
 from varmix.tables.sample_types import refuse_twice
@@ -56,11 +57,11 @@ def read_given(proportions: Any) -> Given:
                 "numbers, or a mapping by cell type."
             ) from error
         unnamed = isinstance(proportions.columns, pd.RangeIndex)
-        rows = tuple(str(name) for name in proportions.index)
+        rows = tuple(label_text(name) for name in proportions.index)
         return Given(rows=rows, columns=None if unnamed else _texts(proportions.columns), values=_numbers(proportions))
     if try_frame(proportions) is not None:
         table = named_rows(proportions)
-        rows, columns = tuple(str(name) for name in table.index), _texts(table.columns)
+        rows, columns = tuple(label_text(name) for name in table.index), _texts(table.columns)
         advice = "Give each a name of its own."
         refuse_twice(rows, "rows of the proportions", AlignmentError, advice)
         refuse_twice(columns, "columns of the proportions", AlignmentError, advice)
@@ -74,7 +75,7 @@ def read_given(proportions: Any) -> Given:
 
 
 def _texts(names: Any) -> tuple[str, ...]:
-    return tuple(str(name).strip() for name in names)
+    return tuple(label_text(name).strip() for name in names)
 
 
 def _numbers(table: pd.DataFrame) -> Matrix:

@@ -19,6 +19,7 @@ from varmix.api.proportions_given import (
     with_columns,
 )
 from varmix.errors import AlignmentError, DataError, NotIdentifiedError, RepairWarning, ShapeError, warn
+from varmix.tables.identifiers import label_text
 from varmix.tables.proportion_rows import checked_rows
 from varmix.tables.sample_types import alike, number_types, refuse_twice, whole_numbers
 from varmix.typing import Index, Matrix
@@ -123,8 +124,8 @@ def _joined(
     if not absent:
         at = np.array([position[name] for name in types], dtype=np.intp)
         return codes, types, at, len(given.values) - len(at)
-    if len(absent) == len(types) and all(str(name) in position for name in samples):
-        rows = np.array([position[str(name)] for name in samples], dtype=np.intp)
+    if len(absent) == len(types) and all(label_text(name) in position for name in samples):
+        rows = np.array([position[label_text(name)] for name in samples], dtype=np.intp)
         return codes, types, _of_samples(given.values, codes, types, rows), 0
     raise _absent_rows(given, absent, types)
 
@@ -179,17 +180,20 @@ def _without_labels(
             )
     else:
         refuse_twice(
-            [str(name) for name in samples], "samples", AlignmentError, "Give each a name of its own, or sample_type."
+            [label_text(name) for name in samples],
+            "samples",
+            AlignmentError,
+            "Give each a name of its own, or sample_type.",
         )
         position = {name: at for at, name in enumerate(given.rows)}
-        absent = [str(name) for name in samples if str(name) not in position]
+        absent = [label_text(name) for name in samples if label_text(name) not in position]
         if absent:
             raise AlignmentError(
                 f"Without sample_type the rows of the proportions are samples, and {len(absent):,} of {len(samples):,} "
                 f"samples have none (first: '{absent[0]}'; rows: {', '.join(given.rows[:4])}, ...). Add them, or give "
                 "sample_type, a label per sample."
             )
-        order = np.array([position[str(name)] for name in samples], dtype=np.intp)
+        order = np.array([position[label_text(name)] for name in samples], dtype=np.intp)
     if prior:
         return np.arange(len(samples)), _own_names(samples), order
     codes, types, first = alike(given.values[order], samples, names)
@@ -197,7 +201,7 @@ def _without_labels(
 
 
 def _own_names(samples: pd.Index[Any]) -> tuple[str, ...]:
-    names = tuple(str(name) for name in samples)
+    names = tuple(label_text(name) for name in samples)
     refuse_twice(names, "samples", AlignmentError, "Give each a name of its own, or sample_type.")
     return names
 

@@ -90,6 +90,11 @@ def id_text(values: Any, what: str = "A column of ids") -> NDArray[np.object_]:
     return text
 
 
+def label_text(label: Any) -> str:
+    """One label as text, as `id_text` writes it; a missing one is empty."""
+    return label if type(label) is str else _one_id(label, "A label") or ""
+
+
 def _one_id(item: Any, what: str) -> str | None:
     if item is None or item is pd.NA or item is pd.NaT or item is np.ma.masked:
         return None

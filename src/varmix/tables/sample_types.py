@@ -10,6 +10,7 @@ import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, RepairWarning, ShapeError, warn
 from varmix.tables.frame import try_frame
+from varmix.tables.identifiers import label_text
 from varmix.typing import Index, Matrix
 
 SHORT = 36
@@ -25,12 +26,16 @@ def read_labels(sample_type: Any, samples: pd.Index[Any], genes: pd.Index[Any] |
     """
     if try_frame(sample_type) is not None:
         frame: Any = try_frame(sample_type)
-        if frame.shape[1] != 1:
+        if frame.shape[1] == 2 and (pair := _by_column(frame, samples)) is not None:
+            sample_type = pair
+        elif frame.shape[1] != 1:
             raise ShapeError(
                 f"sample_type is a data frame of {frame.shape[1]} columns. Pass one of them, or a mapping by sample."
             )
-        own = isinstance(sample_type, pd.DataFrame)
-        sample_type = sample_type.iloc[:, 0] if own else frame[frame.columns[0]].to_list()
+        elif isinstance(sample_type, pd.DataFrame):
+            sample_type = sample_type.iloc[:, 0]
+        else:
+            sample_type = frame[frame.columns[0]].to_list()
     if isinstance(sample_type, str | bytes):
         raise ShapeError(f"sample_type={sample_type!r} is one label. Give one per sample ({len(samples):,}).")
     if isinstance(sample_type, pd.Series) and not isinstance(sample_type.index, pd.RangeIndex):
@@ -45,13 +50,10 @@ def read_labels(sample_type: Any, samples: pd.Index[Any], genes: pd.Index[Any] |
 
 
 def number_types(labels: Sequence[Hashable]) -> tuple[Index, tuple[str, ...]]:
-    """Types numbered from 0 in order of appearance (n,), and their names (D,). Raises DataError for two labels that
-    read the same."""
-    numbers: dict[Hashable, int] = {}
-    codes = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.intp)
-    names = tuple(str(label) for label in numbers)
-    refuse_twice(names, "sample types", DataError, "Write each type in one way: 1 and '1' are two.")
-    return codes, names
+    """Types numbered from 0 in order of appearance (n,), and their names (D,): 1, 1.0 and "1" are one."""
+    numbers: dict[str, int] = {}
+    codes = np.array([numbers.setdefault(label_text(label), len(numbers)) for label in labels], dtype=np.intp)
+    return codes, tuple(numbers)
 
 
 def whole_numbers(labels: Sequence[Hashable]) -> list[int] | None:
@@ -81,9 +83,12 @@ def alike(rows: Matrix, samples: pd.Index[Any], cell_types: Sequence[str]) -> tu
             first.append(at)
         codes[at] = keys[key]
     told = [_composition(rows[at], cell_types) for at in first]
-    names = [name if name and told.count(name) == 1 else str(samples[at]) for name, at in zip(told, first, strict=True)]
+    names = [
+        name if name and told.count(name) == 1 else label_text(samples[at])
+        for name, at in zip(told, first, strict=True)
+    ]
     if len(set(names)) < len(names):
-        names = [str(samples[at]) for at in first]
+        names = [label_text(samples[at]) for at in first]
     return codes, tuple(names), np.array(first, dtype=np.intp)
 
 
@@ -100,6 +105,16 @@ def _composition(row: Matrix, cell_types: Sequence[str]) -> str | None:
         return None
     told = parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {share:.4g}" for share, name in parts)
     return told if len(told) <= SHORT else None
+
+
+def _by_column(frame: Any, samples: pd.Index[Any]) -> dict[str, Any] | None:
+    """Of two columns the one that names all samples beside the other, None where neither does."""
+    wanted = {label_text(name) for name in samples}
+    for names, types in (frame.columns, frame.columns[::-1]):
+        cells = [label_text(cell) for cell in frame[names].to_list()]
+        if wanted <= set(cells) and len(set(cells)) == len(cells):
+            return dict(zip(cells, frame[types].to_list(), strict=True))
+    return None
 
 
 def _in_order(sample_type: Any, count: int, genes: int | None) -> list[Hashable]:
@@ -132,12 +147,12 @@ def _by_name(
     names: list[Any], labels: list[Any], samples: pd.Index[Any], genes: pd.Index[Any] | None
 ) -> list[Hashable]:
     advice = "Give every sample a name of its own, or labels in the order of the samples."
-    refuse_twice([str(name) for name in samples], "samples", AlignmentError, advice)
-    refuse_twice([str(name) for name in names], "entries of sample_type", AlignmentError, advice)
-    found = {str(name): label for name, label in zip(names, labels, strict=True)}
-    missing = [str(name) for name in samples if str(name) not in found]
+    refuse_twice([label_text(name) for name in samples], "samples", AlignmentError, advice)
+    refuse_twice([label_text(name) for name in names], "entries of sample_type", AlignmentError, advice)
+    found = {label_text(name): label for name, label in zip(names, labels, strict=True)}
+    missing = [label_text(name) for name in samples if label_text(name) not in found]
     if missing:
-        if genes is not None and all(str(name) in found for name in genes):
+        if genes is not None and all(label_text(name) in found for name in genes):
             raise AlignmentError(
                 "sample_type names the rows of S, not its columns: S looks transposed. It has one row per gene and one "
                 "column per sample: pass S.T."
@@ -154,7 +169,7 @@ def _by_name(
     extra = len(found) - len(samples)
     if extra:
         warn(f"{extra:,} entries of sample_type name no sample of S and are left out.", RepairWarning)
-    return [found[str(name)] for name in samples]
+    return [found[label_text(name)] for name in samples]
 
 
 def _refuse_no_label(label: Any, sample: Any) -> None:

@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, ShapeError
+from varmix.tables.frame import try_frame
+from varmix.tables.identifiers import label_text
+from varmix.tables.named_rows import named_rows
 from varmix.typing import Matrix
 
 ROUNDED = 1e-3
@@ -34,6 +37,8 @@ def read_known(known: Any, sample_types: Sequence[str], cell_types: Sequence[str
     Raises ShapeError (another number of cell types or rows), AlignmentError (sample types that are missing, names
     twice), DataError (text, entries outside of 0 to 1, nothing known of a cell type).
     """
+    if not isinstance(known, pd.DataFrame) and try_frame(known) is not None:
+        known = named_rows(known)
     named = isinstance(known, pd.DataFrame)
     table = _of_types(known, sample_types) if named else known
     try:
@@ -48,15 +53,15 @@ def read_known(known: Any, sample_types: Sequence[str], cell_types: Sequence[str
             f"The known proportions have shape {values.shape}; the fit has {len(sample_types)} sample types and "
             f"{len(cell_types)} cell types ({', '.join(cell_types)}). Give a row and a column for each."
         )
-    names = tuple(str(name).strip() for name in known.columns) if named else tuple(cell_types)
+    names = tuple(label_text(name).strip() for name in known.columns) if named else tuple(cell_types)
     _check(values, sample_types, names)
     return KnownProportions(values=values, cell_types=names, named=named)
 
 
 def _of_types(known: pd.DataFrame, sample_types: Sequence[str]) -> pd.DataFrame:
     """Rows in the order of the fit's sample types."""
-    rows = [str(name) for name in known.index]
-    columns = [str(name).strip() for name in known.columns]
+    rows = [label_text(name) for name in known.index]
+    columns = [label_text(name).strip() for name in known.columns]
     for names, what in ((rows, "rows"), (columns, "columns")):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise AlignmentError(f"'{twice[0]}' is twice among the {what} of the known proportions. Name each once.")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from varmix.errors import AlignmentError, NotIdentifiedError, ShapeError
 from varmix.tables.frame import try_frame
+from varmix.tables.identifiers import label_text
 from varmix.tables.named_rows import named_rows
 from varmix.tables.numbers import real_numbers
 from varmix.tables.proportion_rows import checked_rows
@@ -38,21 +39,23 @@ def new_mixtures(
             )
         return _alike(rows, samples, cell_types)
     table = named_rows(proportions)
-    names = [str(name) for name in table.index]
+    names = [label_text(name) for name in table.index]
     refuse_twice(names, "rows of proportions", AlignmentError, "Give one row for each.")
-    if missing := [name for name in cell_types if name not in table.columns.astype(str)]:
+    if missing := [name for name in cell_types if name not in pd.Index(map(label_text, table.columns))]:
         raise AlignmentError(
             f"proportions has no column '{missing[0]}'. The fit's cell types are {', '.join(cell_types)}."
         )
-    values = table.set_axis(table.columns.astype(str), axis=1)[list(cell_types)].to_numpy(dtype=np.float64)
+    values = table.set_axis(pd.Index(map(label_text, table.columns)), axis=1)[list(cell_types)].to_numpy(
+        dtype=np.float64
+    )
     if labels is None:
-        return _alike(_rows(values, names, [str(name) for name in samples], "samples"), samples, cell_types)
+        return _alike(_rows(values, names, [label_text(name) for name in samples], "samples"), samples, cell_types)
     codes, types = number_types(labels)
     return _known(_rows(values, names, list(types), "sample types"), types, cell_types), codes
 
 
 def _alike(rows: Matrix, samples: pd.Index[Any], cell_types: tuple[str, ...]) -> tuple[Matrix, Index]:
-    known = _known(rows, [str(name) for name in samples], cell_types)
+    known = _known(rows, [label_text(name) for name in samples], cell_types)
     codes, _, first = alike(known, samples, cell_types)
     return known[first], codes
 

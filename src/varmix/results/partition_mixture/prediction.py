@@ -17,6 +17,8 @@ from varmix.models.partition.remembered import Remembered
 from varmix.results.partition_mixture.genes import GeneTables
 from varmix.results.partition_mixture.new_samples import new_mixtures
 from varmix.tables.expression_values import expression_values
+from varmix.tables.identifiers import label_text
+from varmix.tables.sample_types import read_labels
 from varmix.typing import Index, Matrix
 
 OPTIONS = ("sample_type", "proportions", "on_missing")
@@ -98,7 +100,7 @@ def predict_genes(
     _check_values(given.values, on_missing)
     found = memory.remembered
     if proportions is None:
-        values, codes = _placed(memory, given.values, given.samples if given.framed else None, sample_type)
+        values, codes = _placed(memory, given.values, given.samples, sample_type, named=given.framed)
         types = len(memory.sample_types)
     else:
         genes = None if given.numbered else given.genes
@@ -132,12 +134,10 @@ def simulated(memory: Memory, genes: pd.Index[Any], rng: np.random.Generator) ->
     return pd.DataFrame(draw.values * found.scale, index=genes, columns=list(memory.samples))
 
 
-def _placed(memory: Memory, values: Any, samples: pd.Index[Any] | None, sample_type: Any) -> tuple[Any, Index]:
+def _placed(memory: Memory, values: Any, samples: pd.Index[Any], sample_type: Any, *, named: bool) -> tuple[Any, Index]:
     """Values with the number of each column's sample type."""
     if sample_type is not None:
-        labels = [str(label) for label in sample_type]
-        if len(labels) != values.shape[1]:
-            raise ShapeError(f"sample_type has {len(labels)} labels for {values.shape[1]} samples. Give one for each.")
+        labels = [label_text(label) for label in read_labels(sample_type, samples, None)]
         numbers = {name: number for number, name in enumerate(memory.sample_types)}
         if unknown := [label for label in labels if label not in numbers]:
             raise AlignmentError(
@@ -146,8 +146,8 @@ def _placed(memory: Memory, values: Any, samples: pd.Index[Any] | None, sample_t
         return values, np.array([numbers[label] for label in labels], dtype=np.intp)
     if memory.sample_type is None or memory.samples is None:
         raise OptionError("A fit of a stream does not keep its samples: name each one's type by sample_type=.")
-    if samples is not None:
-        places = {str(name): at for at, name in enumerate(samples)}
+    if named:
+        places = {label_text(name): at for at, name in enumerate(samples)}
         if missing := [name for name in memory.samples if name not in places]:
             raise AlignmentError(
                 f"{len(missing):,} of the fit's {len(memory.samples):,} samples are not in the new table (first: "

@@ -29,6 +29,7 @@ from varmix.results.partition_mixture.prediction import Memory, predict_genes, r
 from varmix.results.partition_mixture.replicates import bootstrap
 from varmix.results.partition_mixture.steps import paths_table, progress_table, starts_table
 from varmix.results.report import Facts, Report
+from varmix.tables.identifiers import label_text
 
 MANY = 20
 """Partitions beyond which a summary shows those of the largest shares only."""
@@ -177,7 +178,7 @@ class PartitionMixtureReport(Report):
     def effects(self, term: str, *, sd: bool) -> pd.DataFrame:
         """Posterior means of the expression of a cell type, of all ("expression"), or of all in one sample by its name
         [PART-8]."""
-        names = [] if self.labels.samples is None else [str(name) for name in self.labels.samples]
+        names = [] if self.labels.samples is None else [label_text(name) for name in self.labels.samples]
         known = ("expression", *self.problem.base.partitions.types)
         if term in names and term not in known:
             return self._in_sample(names.index(term), sd=sd)
@@ -238,7 +239,7 @@ class PartitionMixtureReport(Report):
     def memory(self) -> Memory:
         """What predictions need, without the data."""
         labels = self.labels
-        samples = None if labels.samples is None else [str(name) for name in labels.samples]
+        samples = None if labels.samples is None else [label_text(name) for name in labels.samples]
         codes = None if labels.sample_type is None else labels.sample_type
         return Memory(remembered=self.remembered, sample_types=labels.sample_types, samples=samples, sample_type=codes)
 
