@@ -75,7 +75,9 @@ def test_people_not_in_every_file_are_counted(vc, files, tmp_path):
     rewrite(covar, table(covar).iloc[:-7])
     result = vc("--out", tmp_path, "--no-figures")
     assert result.exit_code == 0, result.stderr
-    assert "12 of 600 people of demo.pheno.tsv have no line in demo.covar.tsv (first: 'F001 stranger0')" in result.stderr
+    assert (
+        "12 of 600 people of demo.pheno.tsv have no line in demo.covar.tsv (first: 'F001 stranger0')" in result.stderr
+    )
     assert "5 of 600 people of demo.pheno.tsv are not in every file (first: 'F001 stranger0')" in result.stderr
     counts = pd.read_csv(tmp_path / "sample.tsv", sep="\t").set_index(["what", "cause"])["count"]
     assert counts["response", "samples not in all sources"] == 5
@@ -289,11 +291,18 @@ def test_a_prefix_that_is_none(run, files, prefix):
     refused(result, 2, f"'{prefix}' is not PREFIX or NAME=PREFIX", "coding=data/chr1")
 
 
-def test_a_column_that_no_formula_can_name(run, files):
-    pheno = files / "demo.pheno.tsv"
-    pheno.write_text(pheno.read_text().replace("bmi", "1", 1))
-    result = run("vc", "--bfile", files / "demo", "--pheno", pheno, "--trait", "1")
-    refused(result, 2, "The column '1' cannot stand in a formula", "Rename it")
+@pytest.mark.parametrize("name", ["1", "008.6", "a|b~c", "a`b", "[T.a]"])
+def test_a_trait_and_a_covariate_may_have_any_name(run, files, tmp_path, name):
+    expected, out = tmp_path / "expected", tmp_path / "out"
+    call = ["vc", "--bfile", files / "demo", "--pheno", files / "demo.pheno.tsv", "--covar", files / "demo.covar.tsv"]
+    call += ["--no-test", "--no-figures"]
+    assert run(*call, "--trait", "bmi", "--covar-names", "age", "--out", expected).exit_code == 0
+    for path, word in ((files / "demo.pheno.tsv", "bmi"), (files / "demo.covar.tsv", "age")):
+        path.write_text(path.read_text().replace(word, name if word == "bmi" else f"age {name}", 1))
+    result = run(*call, "--trait", name, "--covar-names", f"age {name}", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert (out / "components.tsv").read_text() == (expected / "components.tsv").read_text()
+    assert pd.read_csv(out / "coefficients.tsv", sep="\t")["term"].tolist() == ["(Intercept)", f"age {name}"]
 
 
 def test_a_level_that_is_none(vc):

@@ -115,7 +115,7 @@ def vc(
         ),
     ] = True,
     minus_nine_missing: Annotated[
-        bool, typer.Option("--minus-nine-missing", help="-9 in --pheno is missing.", rich_help_panel=FILES)
+        bool, typer.Option("--minus-nine-missing", help="-9 in --pheno and --covar is missing.", rich_help_panel=FILES)
     ] = False,
     method: Annotated[
         Method, typer.Option(help="reml and ml are newton with that criterion.", rich_help_panel=FITTING)
@@ -242,7 +242,9 @@ def many(
     categorical: Annotated[
         list[str] | None, typer.Option(metavar="NAMES", help="Columns of numbers that are categories.")
     ] = None,
-    minus_nine_missing: Annotated[bool, typer.Option("--minus-nine-missing", help="-9 in --pheno is missing.")] = False,
+    minus_nine_missing: Annotated[
+        bool, typer.Option("--minus-nine-missing", help="-9 in --pheno and --covar is missing.")
+    ] = False,
     criterion: Annotated[CriterionChoice, typer.Option(help="What is maximised.")] = CriterionChoice.reml,
     scaling: Annotated[
         ScalingChoice, typer.Option(help="Divide by the sample's sd, by sqrt(2f(1-f)), or not at all.")

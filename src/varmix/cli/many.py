@@ -52,7 +52,7 @@ def fit_together(
             people.table[["FID", "IID", *traits]],
             designs=files.designs,
             kernels=files.kernels,
-            covariates=people.table[list(people.covariates)] if people.covariates else None,
+            covariates=people.known,
             scaling=scaling.value,
             reference=reference.value,
             on_missing="drop",

@@ -1,4 +1,4 @@
-"""Phenotype and covariate files joined into one table, and the formula of a trait."""
+"""Phenotype and covariate files joined into one table."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class People:
     source: str
     """Name of the phenotype file."""
 
-    def formula(self, trait: str) -> str:
-        """Trait on intercept and covariates."""
-        return f"{_quoted(trait)} ~ {' + '.join(['1', *(_quoted(name) for name in self.covariates)])}"
+    @property
+    def known(self) -> pd.DataFrame | None:
+        """The covariates, row by row; None without any."""
+        return self.table[list(self.covariates)] if self.covariates else None
 
 
 def read_people(
@@ -57,26 +58,42 @@ def read_people(
         if covariates or categorical:
             raise OptionError("--covar-names and --categorical choose columns of a file: give it with --covar.")
     else:
-        extra = read_table(covar, "covariate", header=header, categorical=categorical)
+        extra = _read(
+            covar,
+            "covariate",
+            covariates,
+            header=header,
+            minus_nine_is_missing=minus_nine_is_missing,
+            categorical=categorical,
+        )
         chosen = tuple(covariates) or tuple(str(name) for name in extra.columns[2:])
         _check_there(chosen, extra, covar, "--covar-names")
         both = [name for name in chosen if name in wanted]
         if both:
             raise OptionError(f"'{both[0]}' is the trait and a covariate. Choose covariates with --covar-names.")
         table = _joined(table, extra[["FID", "IID", *chosen]], pheno, covar)
-    for name in (*wanted, *chosen):
-        _check_name(name)
     return People(table=table, traits=wanted, covariates=chosen, source=pheno.name)
 
 
 def _read(
-    path: Path, kind: TableKind, asked: Sequence[str], *, header: bool, minus_nine_is_missing: bool
+    path: Path,
+    kind: TableKind,
+    asked: Sequence[str],
+    *,
+    header: bool,
+    minus_nine_is_missing: bool,
+    categorical: Sequence[str] = (),
 ) -> pd.DataFrame:
     """As `read_table`, without the warnings about columns that are not asked for."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", VarmixWarning)
         table = read_table(
-            path, kind, header=header, minus_nine_is_missing=minus_nine_is_missing, wanted=tuple(asked) or None
+            path,
+            kind,
+            header=header,
+            minus_nine_is_missing=minus_nine_is_missing,
+            categorical=categorical,
+            wanted=tuple(asked) or None,
         )
     for warning in caught:
         if not asked or any(f"column '{name}'" in str(warning.message) for name in asked):
@@ -116,16 +133,3 @@ def _joined(table: pd.DataFrame, extra: pd.DataFrame, pheno: Path, covar: Path) 
         )
     values = extra.iloc[:, 2:].reset_index(drop=True).reindex(rows).reset_index(drop=True)
     return pd.concat([table.reset_index(drop=True), values], axis=1)
-
-
-def _quoted(name: str) -> str:
-    return f"`{name}`"
-
-
-def _check_name(name: str) -> None:
-    """Raise OptionError for what even backticks do not make a variable of a formula."""
-    number = name.replace(".", "", 1).isdigit()
-    if number or any(sign in name for sign in "`|~"):
-        raise OptionError(
-            f"The column '{name}' cannot stand in a formula. Rename it: no number alone, and none of the signs ` | ~."
-        )

@@ -109,7 +109,7 @@ def _sample(sample: pd.DataFrame) -> str:
     ]
     people.append(f"{counts['rows', 'used']:,} used")
     lines = [wrapped(f"People: {'; '.join(people)}.")]
-    dropped = [cause.partition(": ")[2] for what, cause in counts if what == "covariates"]
+    dropped = [cause.partition(": ")[2] for what, cause in counts if cause.startswith("dropped, collinear")]
     if dropped:
         lines.append(wrapped(f"Covariates dropped as collinear: {', '.join(dropped)}."))
     for what in dict.fromkeys(what for what, cause in counts if cause == "variants read"):

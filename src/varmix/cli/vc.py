@@ -70,13 +70,14 @@ def _folders(people: People, folder: Path | None) -> dict[str, Path]:
 
 
 def _fit(people: People, trait: str, files: KernelFiles, options: dict[str, object], output: OutputRequest) -> Findings:
-    table = people.table[["FID", "IID", trait, *people.covariates]]
+    table = people.table[["FID", "IID", trait]]
     with reading(files.n_variants, quiet=output.quiet) as tick:
         fit = variance_components(
-            people.formula(trait),
             table,
+            covariates=people.known,
             designs=files.designs,
             kernels=files.kernels,
+            on_missing="drop",
             tick=tick,
             **options,  # type: ignore[arg-type]
         )

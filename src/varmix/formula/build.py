@@ -15,7 +15,7 @@ from formulaic.parser.algos.tokenize import tokenize
 from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError, warn
 from varmix.formula.arrays import covariate_array, response_array
 from varmix.formula.design import Design
-from varmix.formula.encode import INTERCEPT, Encoder, encode_table, evaluate
+from varmix.formula.encode import INTERCEPT, Encoder, encode_table, evaluate, numbered_name
 from varmix.formula.variables import needed_columns
 from varmix.genotype.source import check_rows
 from varmix.linalg.householder import pivoted_columns, spans_constant
@@ -27,8 +27,6 @@ from varmix.typing import Array, Index, Mask, Matrix
 
 CONSTANT = 8 * float(np.finfo(np.float64).eps)
 """A response whose range is below this share of its size varies by rounding only."""
-PREFIX = "covariate "
-"""Before the names of a covariate table inside its formula, where a column called 1 would be the intercept."""
 INTERCEPT_TERM = "1"
 """How formulas write the constant; formulaic does not tell a column of this name from it, even between backticks."""
 SMALLEST, LARGEST = 1e-140, 1e140
@@ -59,7 +57,7 @@ def design_from_arrays(
     if table is not None:
         frame = select_columns(covariates)
         _check_length(len(frame), total)
-        text = " + ".join(["1" if intercept else "0", *(f"`{PREFIX}{name}`" for name in frame.columns)])
+        text = " + ".join(["1" if intercept else "0", *(f"`{numbered_name(at)}`" for at in range(frame.shape[1]))])
         absent = missing_rows(frame, frame.columns)
     else:
         given = np.empty((total, 0)) if covariates is None else covariates
@@ -69,7 +67,7 @@ def design_from_arrays(
     used, sample = _complete(_missing_response(values, on_missing), absent, chosen, on_missing)
     if table is not None:
         part = take_rows(frame, used)
-        coded = _from_table(Formula(text), part, tuple(frame.columns), spare_intercept=intercept, prefix=PREFIX)
+        coded = _from_table(Formula(text), part, tuple(frame.columns), spare_intercept=intercept, by_number=True)
     else:
         whole = np.ascontiguousarray(Z[used])
         adds = intercept and not has_constant(whole)
@@ -127,7 +125,7 @@ class _Coded:
     width: int
     adds: bool = False
     skips: bool = False
-    prefix: str = ""
+    by_number: bool = False
 
 
 def has_constant(Z: Matrix) -> bool:
@@ -183,13 +181,18 @@ def _responses(side: Any, frame: pd.DataFrame) -> tuple[Array, tuple[str, ...]]:
 
 
 def _from_table(
-    formula: Any, frame: pd.DataFrame, variables: tuple[str, ...], *, spare_intercept: bool = False, prefix: str = ""
+    formula: Any,
+    frame: pd.DataFrame,
+    variables: tuple[str, ...],
+    *,
+    spare_intercept: bool = False,
+    by_number: bool = False,
 ) -> _Coded:
-    Z, names, spec = encode_table(formula, frame, prefix)
+    Z, names, spec = encode_table(formula, frame, by_number=by_number)
     skips = spare_intercept and has_constant(Z[:, 1:])
     if skips:
         Z, names = Z[:, 1:], names[1:]
-    return _Coded(Z=Z, names=names, spec=spec, variables=variables, width=0, skips=skips, prefix=prefix)
+    return _Coded(Z=Z, names=names, spec=spec, variables=variables, width=0, skips=skips, by_number=by_number)
 
 
 def _refuse_same_names(names: Sequence[str]) -> None:
@@ -245,7 +248,7 @@ def _assemble(
             n_columns=coded.width,
             adds_intercept=coded.adds,
             kept=kept + int(coded.skips),
-            prefix=coded.prefix,
+            by_number=coded.by_number,
         ),
     )
 

@@ -25,6 +25,14 @@ INTERCEPT = "(Intercept)"
 TREATMENT = re.compile(r"\[(?:T\.)?([^\]]*)\]")
 """formulaic writes sex[T.M] where R writes sexM, and poly(x, 2)[1] where R writes poly(x, 2)1."""
 
+NUMBERED = re.compile(r"^column (\d+);")
+
+
+def numbered_name(at: int) -> str:
+    """What a formula calls a column that may have any name, 1 and a`b too."""
+    return f"column {at};"
+
+
 CODINGS = ("", "T.", "S.", "D.", "H.")
 """What formulaic puts before a level, by kind of contrast."""
 
@@ -34,7 +42,7 @@ class Encoder:
     """How Z was made: by a formula (`spec`), or by the columns of an array; then `kept` of all columns.
 
     `variables` are the columns a formula needs; `n_columns` the width of the array; `adds_intercept` whether a constant
-    was put before the array's columns; `prefix` stands before the columns' names inside the formula.
+    was put before the array's columns; `by_number` whether the formula calls the columns by their numbers.
     """
 
     spec: ModelSpec | None
@@ -42,7 +50,7 @@ class Encoder:
     n_columns: int
     adds_intercept: bool
     kept: Index
-    prefix: str = ""
+    by_number: bool = False
 
     def encode(self, new: Any, n: int | None) -> Matrix:
         """Columns for new rows, (m, c). Raises DataError, ShapeError, NotFiniteError."""
@@ -85,7 +93,7 @@ class Encoder:
                 f"{int(frame[name].isna().to_numpy().argmax())} (counted from 0). Drop such rows first."
             )
         complete = take_rows(frame, np.arange(len(frame)))
-        return encode_table(spec, complete, self.prefix)[0]
+        return encode_table(spec, complete, by_number=self.by_number)[0]
 
 
 def encode_saved(columns: Sequence[str], coding: dict[str, Any] | None, new: Any, rows: int | None) -> Matrix:
@@ -112,16 +120,21 @@ def encode_saved(columns: Sequence[str], coding: dict[str, Any] | None, new: Any
     return whole
 
 
-def encode_table(spec: Any, frame: pd.DataFrame, prefix: str = "") -> tuple[Matrix, list[str], ModelSpec]:
+def encode_table(spec: Any, frame: pd.DataFrame, *, by_number: bool = False) -> tuple[Matrix, list[str], ModelSpec]:
     """Columns (n, c), their names as R writes them, and the spec that encodes further rows the same way.
 
-    `spec` is a formulaic formula or model spec; `frame` has no missing entries; inside the formula its columns are
-    called `prefix` and their name. Raises DataError (cannot be evaluated; a level that was not seen), NotFiniteError
-    (a transformed column: which, and where).
+    `spec` is a formulaic formula or model spec; `frame` has no missing entries; `by_number` says that the formula calls
+    its columns by `numbered_name`, so that they may be called anything. Raises DataError (cannot be evaluated; a level
+    that was not seen), NotFiniteError (a transformed column: which, and where).
     """
-    matrix = evaluate(spec, frame.rename(columns=lambda name: prefix + name) if prefix else frame)
+    inside = frame
+    if by_number:
+        inside = frame.set_axis([numbered_name(at) for at in range(frame.shape[1])], axis=1)
+    matrix = evaluate(spec, inside)
     levels = _number_levels(matrix.model_spec)
-    names = [readable_name(name.removeprefix(prefix), levels) for name in matrix.model_spec.column_names]
+    names = [readable_name(name, levels) for name in matrix.model_spec.column_names]
+    if by_number:
+        names = [NUMBERED.sub(lambda found: str(frame.columns[int(found[1])]), name) for name in names]
     values = np.array(matrix, dtype=np.float64).reshape(len(frame), len(names))
     refuse_not_finite(values, names, "Transformed columns")
     return values, names, matrix.model_spec
