@@ -18,7 +18,6 @@ from varmix.genotype import (
     read_grm,
     split_by_annotation,
 )
-from varmix.tables.encoding import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,24 +59,20 @@ def open_kernels(
     ids: dict[str, pd.DataFrame] = {}
     for text in bfiles:
         name, prefix = _named(text)
-        with text_of(f"{prefix}.bim or .fam"):
-            source = open_plink(prefix, num_threads=threads, name=name)
+        source = open_plink(prefix, num_threads=threads, name=name)
         ids[str(source.path.with_suffix(".fam"))] = source.sample_ids
         if annotation is None:
             _add(designs, kernels, source.name)
             designs[source.name] = source
         else:
-            with text_of(annotation):
-                groups = read_annotation(annotation)
-            designs.update(split_by_annotation(source, groups, rest=rest))
+            designs.update(split_by_annotation(source, read_annotation(annotation), rest=rest))
     for text in grms:
         name, prefix = _named(text)
-        with text_of(f"{prefix}.grm.id"):
-            matrix = read_grm(prefix)
+        matrix = read_grm(prefix)
         label = name or matrix.name
         _add(designs, kernels, label)
         kernels[label] = matrix
-        ids[f"{prefix} (.grm.id)"] = matrix.sample_ids
+        ids[f"{prefix} (its .id file)"] = matrix.sample_ids
     return KernelFiles(designs=designs, kernels=kernels, ids=ids)
 
 
