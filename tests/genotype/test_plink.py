@@ -182,8 +182,8 @@ def test_a_header_is_told_before_its_consequences(hand_made: Path, ending: str, 
 
 def test_names_of_columns_may_be_ids(hand_made: Path) -> None:
     fam, bim = (hand_made.parent / f"cohort.v1{ending}" for ending in (".fam", ".bim"))
-    fam.write_text(fam.read_text().replace("F0 I0", "#FID x"))
-    bim.write_text(bim.read_text().replace("rs0", "SNP"))
+    fam.write_text(fam.read_text().replace("F0 I0", "#FID IID"))
+    bim.write_text(bim.read_text().replace("rs0", "SNP").replace("A\tG", "A1\tA2"))
     source = open_plink(hand_made)
     assert source.sample_ids["FID"][0] == "#FID"
     assert source.variants["id"][0] == "SNP"

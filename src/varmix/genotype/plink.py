@@ -23,39 +23,11 @@ CALLS_PER_BYTE = 4
 TABLE_COLUMNS = 6
 """Both .bim and .fam have six columns."""
 HEADINGS = frozenset(
-    [
-        "FID",
-        "IID",
-        "SID",
-        "PAT",
-        "MAT",
-        "FATHER",
-        "MOTHER",
-        "SEX",
-        "PHENO",
-        "PHENO1",
-        "PHENOTYPE",
-        "CHR",
-        "CHROM",
-        "CHROMOSOME",
-        "ID",
-        "SNP",
-        "RSID",
-        "VARIANT",
-        "CM",
-        "MORGANS",
-        "POS",
-        "BP",
-        "POSITION",
-        "A1",
-        "A2",
-        "ALT",
-        "REF",
-        "ALLELE1",
-        "ALLELE2",
-    ]
+    {"FID", "IID", "SID", "PAT", "MAT", "FATHER", "MOTHER", "SEX", "PHENO", "PHENO1", "PHENOTYPE"}
+    | {"CHR", "CHROM", "CHROMOSOME", "ID", "SNP", "RSID", "VARIANT", "CM", "MORGANS", "POS", "BP", "POSITION"}
+    | {"A1", "A2", "ALT", "REF", "ALLELE1", "ALLELE2"}
 )
-"""Names of columns, as PLINK 2 and tables of R have them; two in one line are a header."""
+"""Names of columns, as PLINK 2 and tables of R have them; two in one line without a number are a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,8 +94,8 @@ def open_plink(path: str | PathLike[str], *, num_threads: int | None = None, nam
         at = int(wrong.argmax())
         raise FileFormatError(
             f"{bim}: the position of variant '{variants['id'].iloc[at]}' (entry {at + 1}) is "
-            f"'{variants['position'].iloc[at]}', not a whole number. A .bim has chromosome, id, cM, position, allele 1, "
-            "allele 2."
+            f"'{variants['position'].iloc[at]}', not a whole number. A .bim has chromosome, id, cM, position, "
+            "allele 1, allele 2."
         )
     variants["position"] = position.astype(np.int64)
     return PlinkSource(
@@ -189,7 +161,8 @@ def _read_table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
 def _refuse_header(path: Path) -> None:
     number, line = next(text_lines(path), (0, ""))
     words = {word.lstrip("#").upper() for word in split_words(line)}
-    if line.startswith("##") or len(words & HEADINGS) >= 2:
+    named = len(words & HEADINGS) >= 2 and not any(word.lstrip("-").isdecimal() for word in words)
+    if named or line.startswith("##"):
         shown = " ".join(split_words(line)[:3])
         raise FileFormatError(
             f"{path}, line {number} is a header ({shown} ...): PLINK 1 files have none. Remove the line, or write the "
@@ -202,9 +175,7 @@ def _refuse_wrong_count(path: Path) -> None:
         found = len(split_words(line))
         if found != TABLE_COLUMNS:
             without = found == TABLE_COLUMNS - 1 and path.suffix == ".bim"
-            advice = (
-                "It may lack the cM: plink2 --make-bed puts it in" if without else "Correct or write the file again"
-            )
+            advice = "It may lack the cM: plink2 --make-bed puts it in" if without else "Correct it, or write it again"
             raise FileFormatError(
                 f"{path}, line {number}: {found} columns where a {path.suffix} file has {TABLE_COLUMNS}. {advice}."
             )
