@@ -334,3 +334,10 @@ def test_a_defect_is_not_called_bad_data(vc, monkeypatch):
 
     monkeypatch.setattr("varmix.cli.vc.variance_components", fail)
     refused(vc(), 1, "ZeroDivisionError", "defect of varmix", "--debug")
+
+
+@pytest.mark.parametrize("end", ["bim", "fam"])
+def test_a_header_in_a_plink_file(vc, files, end):
+    path = files / f"demo.{end}"
+    path.write_text(f"{'#CHROM ID CM POS ALT REF' if end == 'bim' else '#FID IID PAT MAT SEX'}\n{path.read_text()}")
+    refused(vc(), 3, f"demo.{end}, line 1 is a header", "Remove the line")
