@@ -212,3 +212,22 @@ def test_counts_that_are_no_counts_are_refused(tmp_path: Path) -> None:
     (tmp_path / "k.grm.N.bin").write_bytes(np.array([7, 7, -7, 7, 7, 7], dtype="<f4").tobytes())
     with pytest.raises(FileFormatError, match=r"k\.grm\.N\.bin: entry 3 is -7"):
         read_grm(tmp_path / "k")
+
+
+def test_a_prefix_that_looks_like_an_ending_is_a_prefix(tmp_path: Path) -> None:
+    written = write_grm(tmp_path / "k.rel", K, GOOD, 7.0)
+    assert [path.name for path in written] == ["k.rel.grm.bin", "k.rel.grm.N.bin", "k.rel.grm.id"]
+    assert read_grm(tmp_path / "k.rel").name == "k.rel"
+    assert [path.name for path in write_grm(tmp_path / "k.grm", K, GOOD)] == ["k.grm.bin", "k.grm.id"]
+
+
+def test_counts_of_an_earlier_matrix_do_not_stay(tmp_path: Path) -> None:
+    write_grm(tmp_path / "k", K, GOOD, 7.0)
+    write_grm(tmp_path / "k", 2 * K, GOOD)
+    assert read_grm(tmp_path / "k").variant_counts is None
+
+
+def test_infinite_entries_beside_the_diagonal_are_left_to_what_uses_them(tmp_path: Path) -> None:
+    values = K.copy()
+    values[2, 0] = values[0, 2] = np.inf
+    assert read_grm(put(tmp_path, "rel", rows(values).encode())).values[0, 2] == np.inf

@@ -23,7 +23,7 @@ def write_relationships(bfile: str, out: Path, scaling: ScalingChoice, *, thread
     with reading(source.n_variants, quiet=quiet, then="Writing") as tick:
         matrix = relationship_matrix(source, scaling=scaling.value, tick=tick)
     counts, used = matrix.variant_counts, matrix.n_variants
-    write_grm(out, matrix.values, matrix.sample_ids, counts)
+    written = write_grm(out, matrix.values, matrix.sample_ids, counts)
     if quiet or counts is None or used is None:
         return
     shared = f", {counts.min():,.0f} to {counts.max():,.0f} shared by a pair of people" if counts.min() < used else ""
@@ -31,5 +31,5 @@ def write_relationships(bfile: str, out: Path, scaling: ScalingChoice, *, thread
         f"{matrix.n_samples:,} people, {used:,} variants ({source.n_variants - used:,} that do not vary left out)"
         f"{shared}.\n"
         f"Mean of the diagonal {np.mean(matrix.values.diagonal()):.6f}.\n"
-        f"Written: {', '.join(f'{out}{end}' for end in ('.grm.bin', '.grm.N.bin', '.grm.id'))}"
+        f"Written: {', '.join(map(str, written))}"
     )

@@ -26,8 +26,11 @@ ENTRY = np.dtype("<f4")
 BINARY, COUNTS = ".grm.bin", ".grm.N.bin"
 FORMS = (BINARY, ".grm.gz", ".grm", ".rel.bin", ".rel", ".rel.gz")
 """Endings of files that hold a matrix; GCTA's own first."""
-ENDINGS = (*FORMS, ".grm.id", COUNTS, ".rel.id", ".grm.zst", ".rel.zst")
-"""What is cut from a path to have the prefix."""
+PACKED = (".grm.zst", ".rel.zst")
+ENDINGS = (*FORMS, ".grm.id", COUNTS, ".rel.id", *PACKED)
+"""What is cut from a path that is to be read to have the prefix."""
+WRITTEN = (BINARY, ".grm.id", COUNTS, ".grm")
+"""What is cut from a path that is to be written."""
 READ_BYTES = 2**24
 """Bytes of the triangle read or written at once: far below one matrix, far above the cost of a call."""
 
@@ -90,13 +93,14 @@ def write_grm(
     values: Square,
     sample_ids: pd.DataFrame,
     variant_counts: float | NDArray[Any] | None = None,
-) -> None:
+) -> tuple[Path, ...]:
     """Write GCTA's files PREFIX.grm.bin, .grm.id and .grm.N.bin from the lower triangle of `values` (n, n).
 
-    `variant_counts`: one number for all entries, the packed lower triangle (n (n + 1) / 2,), or None for no .grm.N.bin.
-    Nothing is written that `read_grm` would not give back. Raises ShapeError, NotFiniteError (an entry that is not
-    finite as float32), DataError (counts that are negative or not finite), AlignmentError (ids: listed twice, missing,
-    with blanks).
+    Gives their paths; a trailing '.grm' of the prefix is dropped. `variant_counts`: one number for all entries, the
+    packed lower triangle (n (n + 1) / 2,), or None for no .grm.N.bin, and one of an earlier matrix is removed. Nothing
+    is written that `read_grm` would not give back. Raises ShapeError, NotFiniteError (an entry that is not finite as
+    float32), DataError (counts that are negative or not finite), AlignmentError (ids: listed twice, missing, with
+    blanks).
     """
     n = values.shape[0]
     if values.shape != (n, n) or len(sample_ids) != n:
@@ -111,13 +115,19 @@ def write_grm(
     if counts is not None and not (np.isfinite(counts) & (counts >= 0)).all():
         raise DataError("A variant count is negative or not finite. Give how many variants are behind each entry.")
     _refuse_not_finite(values)
-    prefix = _form(Path(prefix), written=True)[0]
-    with _beside(prefix, BINARY).open("wb") as handle:
+    given = Path(prefix)
+    ending = next((end for end in WRITTEN if given.name.endswith(end)), "")
+    stem = given.with_name(given.name.removesuffix(ending))
+    values_path, counts_path, ids_path = (_beside(stem, end) for end in (BINARY, COUNTS, ".grm.id"))
+    with values_path.open("wb") as handle:
         for first, last in _row_blocks(n):
             np.concatenate([values[row, : row + 1] for row in range(first, last)]).astype(ENTRY).tofile(handle)
-    if counts is not None:
-        np.broadcast_to(counts, (_entries(n),)).astype(ENTRY).tofile(_beside(prefix, COUNTS))
-    write_people(_beside(prefix, ".grm.id"), ids)
+    if counts is None:
+        counts_path.unlink(missing_ok=True)
+    else:
+        np.broadcast_to(counts, (_entries(n),)).astype(ENTRY).tofile(counts_path)
+    write_people(ids_path, ids)
+    return (values_path, ids_path) if counts is None else (values_path, counts_path, ids_path)
 
 
 def packed_lower(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -141,25 +151,31 @@ def _refuse_not_finite(values: Square) -> None:
             )
 
 
-def _form(given: Path, *, written: bool = False) -> tuple[Path, str]:
+def _form(given: Path) -> tuple[Path, str]:
     """The prefix, and the ending of the file that holds the matrix. Raises OptionError, FileFormatError (.zst)."""
-    ending = next((end for end in ENDINGS if given.name.endswith(end)), "")
-    prefix = given.with_name(given.name.removesuffix(ending))
-    if written:
-        return prefix, BINARY
-    if ending in FORMS and (ending != ".grm" or given.is_file()):
-        return prefix, ending
-    family = ending[:4]
-    there = [end for end in FORMS if end.startswith(family) and _beside(prefix, end).is_file()]
-    packed = [end for end in (".grm.zst", ".rel.zst") if end.startswith(family) and _beside(prefix, end).is_file()]
+    named = next((end for end in FORMS if given.name.endswith(end)), "")
+    if named and given.is_file():
+        return given.with_name(given.name.removesuffix(named)), named
+    if _forms_of(given, ""):
+        prefix, family = given, ""
+    else:
+        ending = next((end for end in ENDINGS if given.name.endswith(end)), "")
+        prefix, family = given.with_name(given.name.removesuffix(ending)), ending[:4]
+        if ending in FORMS and ending != ".grm":
+            return prefix, ending
+    there = _forms_of(prefix, family)
+    packed = [_beside(prefix, end) for end in PACKED if end.startswith(family) and _beside(prefix, end).is_file()]
     if packed and not there:
-        file = _beside(prefix, packed[0])
-        raise FileFormatError(f"{file} is compressed by Zstandard. Decompress it first: zstd -d {file}")
+        raise FileFormatError(f"{packed[0]} is compressed by Zstandard. Decompress it first: zstd -d {packed[0]}")
     if BINARY not in there and len(there) > 1:
         raise OptionError(
             f"{prefix} stands for several matrices: {', '.join(f'{prefix.name}{end}' for end in there)}. Name the file."
         )
     return prefix, there[0] if there else f"{family or '.grm'}.bin"
+
+
+def _forms_of(prefix: Path, family: str) -> list[str]:
+    return [end for end in FORMS if end.startswith(family) and _beside(prefix, end).is_file()]
 
 
 def _beside(prefix: Path, ending: str) -> Path:

@@ -83,8 +83,9 @@ def _numbers(words: list[str], path: Path, number: int) -> Vector:
 def _whole(values: Square, path: Path, triangle: bool) -> Square:
     """Both halves of a matrix of which the upper is there, zero, or not there."""
     if not triangle and np.triu(values, 1).any():
-        differ = np.abs(values - values.T)
-        wrong = differ > ASYMMETRY * np.nanmax(np.abs(values), initial=0.0)
+        size = np.abs(values[np.isfinite(values)]).max(initial=0.0)
+        with np.errstate(invalid="ignore"):  # infinities of both halves
+            wrong = np.abs(values - values.T) > ASYMMETRY * size
         if wrong.any():
             row, column = (int(at) for at in np.argwhere(np.tril(wrong))[0])
             raise FileFormatError(

@@ -76,6 +76,8 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, without their ends, with numbers counted from 1. Raises what `open_text` raises."""
     with open_text(path) as handle:
         for number, line in enumerate(handle, start=1):
+            if "\x00" in line:
+                raise FileFormatError(f"{path}, line {number} holds zero bytes: the file is damaged. Copy it again.")
             if line.strip():
                 yield number, line.rstrip("\n")
 
