@@ -69,7 +69,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[VarmixError], str]] = {
     # Covariates
     "missing covariate": (lambda: vc(covariates=changed(Z, (2, 1), np.nan)), NotFiniteError, "covariate.*row 2"),
     "infinite covariate": (lambda: vc(covariates=changed(Z, (2, 1), -np.inf)), NotFiniteError, "'z2'.*row 2"),
-    "covariates of other rows": (lambda: vc(covariates=Z[:5]), ShapeError, "5 covariate rows and 20"),
+    "covariates of other rows": (lambda: vc(covariates=Z[:5]), ShapeError, "'covariates' has 5 rows, the response 20"),
     # Designs
     "no terms": (lambda: vm.variance_components(Y), OptionError, "at least one design or kernel"),
     "design of other rows": (design(X[:5]), ShapeError, "'snps' has 5 rows, the response 20"),

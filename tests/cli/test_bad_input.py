@@ -75,8 +75,10 @@ def test_people_not_in_every_file_are_counted(vc, files, tmp_path):
     rewrite(covar, table(covar).iloc[:-7])
     result = vc("--out", tmp_path, "--no-figures")
     assert result.exit_code == 0, result.stderr
-    assert "12 of 600 people of demo.pheno.tsv have no line in demo.covar.tsv (first: 'stranger0')" in result.stderr
-    assert "5 of 600 people of demo.pheno.tsv are not in every file (first: 'stranger0')" in result.stderr
+    assert (
+        "12 of 600 people of demo.pheno.tsv have no line in demo.covar.tsv (first: 'F001 stranger0')" in result.stderr
+    )
+    assert "5 of 600 people of demo.pheno.tsv are not in every file (first: 'F001 stranger0')" in result.stderr
     counts = pd.read_csv(tmp_path / "sample.tsv", sep="\t").set_index(["what", "cause"])["count"]
     assert counts["response", "samples not in all sources"] == 5
     assert counts["rows", "missing covariate"] == 7
@@ -221,7 +223,7 @@ def test_a_line_with_too_few_cells(vc, files):
     lines = pheno.read_text().splitlines()
     lines[9] = "\t".join(lines[9].split("\t")[:-1])
     pheno.write_text("\n".join(lines) + "\n")
-    refused(vc(), 3, "demo.pheno.tsv, line 10: 3 columns where the first line has 4")
+    refused(vc(), 3, "demo.pheno.tsv, line 10: 3 columns where the header has 4")
 
 
 def test_a_table_without_header(vc, files):

@@ -163,7 +163,7 @@ def test_a_file_in_the_way_of_the_folder(partitions, tmp_path):
 def test_a_stream_refuses_in_the_same_way(partitions):
     bad = expression().astype(object)
     bad.iloc[3, 1] = "high"
-    refused(partitions(*KNOWN, "--stream", expression=bad), 3, "'s2'", "text, not numbers")
+    refused(partitions(*KNOWN, "--stream", expression=bad), 3, "line 5, column 's2': 'high' is not")
     refused(partitions(*KNOWN, "--stream", proportions=proportions().drop("b")), 3, "missing from the proportions")
 
 

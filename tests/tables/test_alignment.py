@@ -29,7 +29,7 @@ def test_the_order_of_the_first_source_is_kept() -> None:
     assert result.matched_by == "FID and IID"
     assert dict(result.given) == {"traits": 4, "genotypes": 4}
     assert dict(result.lost) == {"traits": 1, "genotypes": 1}
-    assert dict(result.first_lost) == {"traits": "x", "genotypes": "b"}
+    assert dict(result.first_lost) == {"traits": "f x", "genotypes": "f b"}
     assert result.sample_ids["IID"].tolist() == ["c", "a", "a"]
     assert result.n == 3
 
@@ -94,7 +94,7 @@ def test_lost_leading_zeros_are_recognised() -> None:
 def test_loss_is_an_error_when_asked() -> None:
     tables = {"traits": by_iid("a", "b", "c"), "genotypes": by_iid("c", "a", "d")}
     assert align(tables).n == 2
-    with pytest.raises(AlignmentError, match=r"1 of 3 people are not in 'genotypes' \(first: 'b'\)"):
+    with pytest.raises(AlignmentError, match=r"1 of 3 rows are not in 'genotypes' \(first: 'b'\)"):
         align(tables, on_missing="error")
     with pytest.raises(OptionError):
         align(tables, on_missing="ignore")  # type: ignore[arg-type]

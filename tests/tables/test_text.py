@@ -54,6 +54,7 @@ def test_a_byte_that_is_not_utf_8_is_told_with_its_line(tmp_path: Path, pack: st
         (lzma.compress(b"id x\n" * 1000)[:-20], "cut short"),
         (b"BZh9 is no bzip2", "cut short"),
     ],
+    ids=["zstd", "zip", "parquet", "utf-16", "utf-16 without mark", "gz cut", "bz2 cut", "xz cut", "no bz2"],
 )
 def test_what_is_no_text_is_told_with_what_it_is(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "table").write_bytes(content)

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.api.inputs import gather
-from varmix.errors import AlignmentError, OptionError, ShapeError, VarmixError
+from varmix.api.inputs import COVARIATES, RESPONSE, gather, labelled_response
+from varmix.errors import AlignmentError, OptionError, VarmixError
 from varmix.formula import Design, design_from_arrays
 from varmix.genotype import GenotypeSource, Reference, Scaling, SourceSlice, as_source, standardise
 from varmix.genotype.design import StandardisedDesign
 from varmix.models.linear.correlation.cohorts import Overlap, same_people, told_people
+from varmix.tables.alignment import join
+from varmix.tables.labels import Labels, labelled, rows_at
 from varmix.typing import Index
 
 PLACES = ("First", "Second")
@@ -138,15 +140,18 @@ def _cohort(y: Any, variants: Any, name: str, covariates: Any, sample_ids: Any, 
 
 
 def _beside(variants: StandardisedDesign, y: Any, covariates: Any, sample_ids: Any, recipe: Recipe) -> Design:
-    """The fixed part of a response whose design is standardised already, row by row."""
+    """The fixed part of a response whose design is standardised already, in the order of its rows."""
     if sample_ids is not None:
         raise OptionError("A standardised design has its rows already: pass its source to join it by sample id.")
     ids = variants.sample_ids
-    found = len(np.atleast_1d(np.asarray(y)))
-    if found != variants.n:
-        raise ShapeError(
-            f"Design '{variants.name}' has {variants.n:,} rows, the response {found:,}. Give the same rows in order."
-        )
+    known, y = labelled_response(y, None)
+    sources = {f"design '{variants.name}'": Labels(rows=variants.n, ids=ids), RESPONSE: known}
+    if covariates is not None:
+        sources[COVARIATES], covariates = labelled(covariates, COVARIATES)
+    alignment = join(sources, on_missing="error")
+    y = rows_at(y, alignment.positions[RESPONSE])
+    if covariates is not None:
+        covariates = rows_at(covariates, alignment.positions[COVARIATES])
     on_missing: Any = recipe.on_missing or "error"
     design = design_from_arrays(y, covariates, intercept=recipe.intercept, on_missing=on_missing, sample_ids=ids)
     if design.n != variants.n:

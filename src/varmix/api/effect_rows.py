@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError, warn
+from varmix.errors import DataError, OptionError
 from varmix.models.random_effect_mixture.number_range import check_scales, check_weight
 from varmix.models.random_effect_mixture.reduction import Reduction, reduce_rows
-from varmix.tables.frame import column_names, select_columns, try_frame
-from varmix.tables.numbers import real_numbers
+from varmix.tables.group_labels import group_labels, numbered
+from varmix.tables.row_variables import complete_rows, real_vector, refuse_infinity, row_variables
 from varmix.typing import Index, Mask, Vector
 
 SMALLEST = 1e-150
@@ -74,33 +74,30 @@ def read_rows(
 ) -> EffectRows:
     """Rows from arrays of shape (n,), or from columns of `data` by name.
 
-    Rows with missing entries are an error in arrays and dropped with a count in data frames, unless `on_missing` says
+    Series and data frames with an index are joined on it, everything else goes by position. Rows with missing entries
+    are an error in arrays and dropped with a count in data frames, unless `on_missing` says
     otherwise ("error", "drop"). Raises ShapeError, NotFiniteError, DataError, OptionError.
     """
     if on_missing not in (None, "error", "drop"):
         raise OptionError(f"on_missing={on_missing!r} is not known. Use 'error' or 'drop'.")
     given = {"y": y, "x": x, "group": group, "se": se, "weights": weights}
-    named = {role: value for role, value in given.items() if isinstance(value, str)}
     name = y if isinstance(y, str) else str(getattr(y, "name", None) or "y")
-    if data is None and named:
-        role, value = next(iter(named.items()))
-        raise OptionError(f"{role}={value!r} names a column: pass the data frame that has it by data=.")
-    if data is not None:
-        if not named:
-            raise OptionError("data= is a data frame whose columns y, x, ... name: give at least y= and x= as names.")
-        given = {**given, **_columns(data, named)}
-    if given["y"] is None or given["x"] is None:
+    if y is None or x is None:
         raise OptionError("Give y and x, the responses and their regressors.")
-    columns = {
-        role: _vector(value, role) for role, value in given.items() if value is not None and role not in ("group",)
-    }
-    codes = None if given["group"] is None else _cells(given["group"])
-    _check_lengths(columns, codes)
     drop = on_missing == "drop" or (on_missing is None and data is not None)
-    used, dropped = _complete(columns, codes, drop)
-    columns = {role: values[used] for role, values in columns.items()}
-    group_of, labels = (None, None) if codes is None else _numbered(codes[used])
-    _check_values(columns, used)
+    found = row_variables(given, data, drop=drop, labels=("group",))
+    columns = {role: real_vector(values, role) for role, values in found.values.items() if role != "group"}
+    absent: dict[str, Mask] = {role: np.isnan(values) for role, values in columns.items()}
+    codes = None
+    if "group" in found.values:
+        codes, absent["group"] = group_labels(found.values["group"], "group")
+    for role, values in columns.items():
+        refuse_infinity(values, role)
+    kept, dropped = complete_rows(absent, drop=drop, lost=found.lost)
+    rows = found.rows[kept]
+    columns = {role: values[kept] for role, values in columns.items()}
+    group_of, labels = (None, None) if codes is None else numbered(codes[kept])
+    _check_values(columns, rows)
     return EffectRows(
         y=columns["y"],
         x=columns["x"],
@@ -108,86 +105,10 @@ def read_rows(
         labels=labels,
         errors=columns.get("se"),
         weights=_group_weights(columns.get("weights"), group_of, labels),
-        rows=used,
+        rows=rows,
         dropped=dropped,
         name=name,
     )
-
-
-def _columns(data: Any, named: Mapping[str, str]) -> dict[str, Any]:
-    if try_frame(data) is None and not isinstance(data, Mapping):
-        raise DataError(f"data= must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}.")
-    known = column_names(data)
-    for role, column in named.items():
-        if column not in known:
-            raise OptionError(f"{role}={column!r} is no column of data. It has: {', '.join(known[:20])}.")
-    table = select_columns(data, list(dict.fromkeys(named.values())))
-    for role, column in named.items():
-        if role != "group" and table[column].dtype.kind not in "fiub":
-            raise DataError(f"Column '{column}' ({role}) is not numeric. Give a column of numbers.")
-    return {role: table[column] for role, column in named.items()}
-
-
-def _vector(values: Any, role: str) -> Vector:
-    array = np.asarray(real_numbers(values, role), dtype=np.float64)
-    if array.ndim == 2 and 1 in array.shape:
-        array = array.reshape(-1)
-    if array.ndim == 0 and role == "se":
-        raise ShapeError("se is one number. Give one per row, for instance np.full(len(y), 0.1).")
-    if array.ndim != 1 or not array.size:
-        raise ShapeError(f"{role} has shape {array.shape}. Give one number per row.")
-    return np.ascontiguousarray(array)
-
-
-def _cells(values: Any) -> pd.Series[Any]:
-    if getattr(values, "ndim", 1) > 1:
-        raise ShapeError(f"group has shape {values.shape}. Give one label per row.")
-    cells = pd.Series(values).reset_index(drop=True)
-    return cells.astype(object) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
-
-
-def _check_lengths(columns: Mapping[str, Vector], codes: pd.Series[Any] | None) -> None:
-    lengths = {role: len(values) for role, values in columns.items()}
-    if codes is not None:
-        lengths["group"] = len(codes)
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{role} {length:,}" for role, length in lengths.items())
-        raise ShapeError(f"The columns have different numbers of rows: {told}. Give one entry per row in each.")
-
-
-def _complete(columns: Mapping[str, Vector], codes: pd.Series[Any] | None, drop: bool) -> tuple[Index, dict[str, int]]:
-    absent: dict[str, Mask] = {role: np.isnan(values) for role, values in columns.items()}
-    if codes is not None:
-        absent["group"] = codes.isna().to_numpy().astype(np.bool_)
-    for role, values in columns.items():
-        infinite = np.isinf(values)
-        if infinite.any():
-            raise NotFiniteError(
-                f"{role} is infinite in row {int(infinite.argmax())} (counted from 0; {int(infinite.sum()):,} such "
-                "rows). Correct it, or mark it missing with NaN."
-            )
-    wrong = np.logical_or.reduce(list(absent.values()))
-    if not wrong.any():
-        return np.arange(len(wrong)), {}
-    causes = {f"{role} missing": int(mask.sum()) for role, mask in absent.items() if mask.any()}
-    told = ", ".join(f"{cause} in {count:,}" for cause, count in causes.items())
-    if not drop:
-        raise NotFiniteError(
-            f"{int(wrong.sum()):,} of {len(wrong):,} rows are incomplete ({told}; first: row {int(wrong.argmax())}, "
-            f'counted from 0). Pass on_missing="drop" to use the {int((~wrong).sum()):,} complete rows.'
-        )
-    if wrong.all():
-        raise DataError(f"No row is complete ({told}). Check which columns are y, x, se, weights and group.")
-    warn(f"{int(wrong.sum()):,} of {len(wrong):,} rows were dropped ({told}).", RepairWarning)
-    return np.flatnonzero(~wrong), {"dropped, incomplete": int(wrong.sum())}
-
-
-def _numbered(codes: pd.Series[Any]) -> tuple[Index, pd.Index[Any]]:
-    try:
-        numbers, labels = pd.factorize(codes, sort=False)
-    except TypeError as error:
-        raise DataError(f"group holds values that cannot be compared ({error}). Give numbers or text.") from error
-    return np.asarray(numbers, dtype=np.intp), pd.Index(labels)
 
 
 def _check_values(columns: Mapping[str, Vector], rows: Index) -> None:

@@ -24,6 +24,7 @@ from varmix.models.random_effect_mixture.stream.reduction import StreamReduction
 from varmix.models.random_effect_mixture.stream.rows import Columns
 from varmix.results.random_effect_mixture.rows import Rows
 from varmix.tables.frame import try_frame
+from varmix.tables.group_labels import group_positions
 from varmix.typing import Tick, Vector
 
 MOST_THREADS = 4
@@ -94,7 +95,7 @@ class EffectStream:
             if found.errors is not None:
                 columns["se"] = found.errors
             if self.reduction.labels is not None:
-                columns["group"] = self.reduction.labels.get_indexer(pd.Index(found.rows.group))
+                columns["group"] = group_positions(self.reduction.labels, np.asarray(found.rows.group))
             for name, values in columns.items():
                 parts.setdefault(name, []).append(np.array(values))
         return {name: np.concatenate(values) for name, values in parts.items()}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, RepairWarning, ShapeError, warn
+from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
 from varmix.formula import Design, design_from_arrays
 from varmix.formula.arrays import response_array
 from varmix.models.independent_groups.model import RESIDUAL
 from varmix.models.independent_groups.reduction import Rows
-from varmix.tables.frame import column_names, select_columns, try_frame
+from varmix.tables.frame import try_frame
+from varmix.tables.group_labels import group_labels, numbered
 from varmix.tables.numbers import real_numbers
-from varmix.typing import Array, Index, Mask, Matrix, Vector
+from varmix.tables.row_variables import complete_rows, real_vector, row_variables
+from varmix.typing import Index, Mask, Matrix, Vector
 
 SMALLEST, LARGEST = 1e-140, 1e140
 """Responses of a size outside of these have squares that float64 cannot hold."""
@@ -62,38 +64,42 @@ def read_group_rows(
 ) -> GroupRows:
     """Rows from arrays y (n,), x (n,) or (n, K), weights (n,), group (n,), covariates (n, c); or from names of columns.
 
-    Rows with missing entries are an error in arrays and dropped with a count in data frames, unless `on_missing` says
+    Series and data frames with an index are joined on it, everything else goes by position. Rows with missing entries
+    are an error in arrays and dropped with a count in data frames, unless `on_missing` says
     otherwise ("error", "drop"). Raises ShapeError, NotFiniteError, DataError, OptionError, and NotIdentifiedError for a
     column of x that is 0 throughout.
     """
     if on_missing not in (None, "error", "drop"):
         raise OptionError(f"on_missing={on_missing!r} is not known. Use 'error' or 'drop'.")
     drop = on_missing == "drop" or (on_missing is None and data is not None)
-    y, x, weights, group, covariates = _looked_up(
-        data, {"y": y, "x": x, "weights": weights, "group": group, "covariates": covariates}
-    )
-    response, response_names = response_array(y)
+    given = {"y": y, "x": x, "weights": weights, "group": group, "covariates": covariates}
+    if x is None:
+        raise OptionError("Give x, the regressors whose slopes are random: shape (n,) or (n, K).")
+    if np.ndim(x) > 2:
+        raise ShapeError(f"x has shape {np.shape(x)}. Give n numbers, or n x K for K slopes.")
+    found = row_variables(given, data, drop=drop, labels=("group",), several=("x", "covariates"))
+    response, response_names = response_array(found.values["y"])
     if response.ndim != 1:
         raise ShapeError(f"y has shape {response.shape}. Give one response per row.")
-    slopes, names = _slopes(x)
-    weight = None if weights is None else _vector(weights, "weights")
-    cells = None if group is None else pd.Series(_flat(group)).reset_index(drop=True)
-    _check_lengths({"y": response, "x": slopes, "weights": weight, "group": cells})
+    slopes, names = _slopes(found.values["x"])
+    weight = real_vector(found.values["weights"], "weights") if "weights" in found.values else None
     _check_weights(weight)
     absent: dict[str, Mask] = {"y": np.isnan(response), "x": np.asarray(np.isnan(slopes).any(axis=1))}
     if weight is not None:
         absent["weights"] = np.isnan(weight)
-    if cells is not None:
-        absent["group"] = cells.isna().to_numpy().astype(np.bool_)
-    kept, lost = _complete(absent, drop)
+    codes, labels = None, None
+    if "group" in found.values:
+        codes, absent["group"] = group_labels(found.values["group"], "group")
+    kept, lost = complete_rows(absent, drop=drop, lost=found.lost)
     if weight is not None and (idle := kept & (weight == 0.0)).any():
         lost["weight 0"] = int(idle.sum())
         kept &= ~idle
-    design = _design(response, covariates, intercept, np.flatnonzero(kept), drop)
+    design = _design(response, found.values.get("covariates"), intercept, np.flatnonzero(kept), drop)
     used = np.flatnonzero(kept) if design is None else design.rows
     if len(used) < (total := int(kept.sum())):
         lost["covariates missing"] = total - len(used)
-    codes, labels = _numbered(cells, used)
+    if codes is not None:
+        codes, labels = numbered(codes[used])
     rows = Rows(
         y=np.ascontiguousarray(response[used]),
         X=np.ascontiguousarray(slopes[used]),
@@ -108,44 +114,12 @@ def read_group_rows(
         response_name=response_names[0],
         design=design,
         labels=labels,
-        positions=used,
-        lost={"given": len(response), **lost},
+        positions=found.rows[used],
+        lost={"given": len(response) + found.lost, **lost},
     )
 
 
-def _looked_up(data: Any, given: dict[str, Any]) -> list[Any]:
-    """Names of columns replaced by the columns."""
-    wanted = {role: value for role, value in given.items() if _is_names(value)}
-    if data is None:
-        if wanted:
-            role, value = next(iter(wanted.items()))
-            raise OptionError(f"{role}={value!r} names columns: pass the data frame that has them by data=.")
-        return list(given.values())
-    if try_frame(data) is None and not isinstance(data, Mapping):
-        raise DataError(f"data= must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}.")
-    known = column_names(data)
-    for role, value in wanted.items():
-        for name in [value] if isinstance(value, str) else value:
-            if name not in known:
-                raise OptionError(f"{role}={name!r} is no column of data. It has: {', '.join(known[:20])}.")
-    for role, value in wanted.items():
-        if isinstance(value, str):
-            column = select_columns(data, [value])
-            given[role] = column[value] if role == "group" else column
-        else:
-            given[role] = select_columns(data, list(value))
-    return list(given.values())
-
-
-def _is_names(value: Any) -> bool:
-    if isinstance(value, str):
-        return True
-    return isinstance(value, Sequence) and len(value) > 0 and all(isinstance(item, str) for item in value)
-
-
 def _slopes(x: Any) -> tuple[Matrix, tuple[str, ...]]:
-    if x is None:
-        raise OptionError("Give x, the regressors whose slopes are random: shape (n,) or (n, K).")
     if try_frame(x) is not None:
         values, names = response_array(x)
         values = values.reshape(len(values), -1)
@@ -167,31 +141,6 @@ def _slopes(x: Any) -> tuple[Matrix, tuple[str, ...]]:
     return values, tuple(names)
 
 
-def _flat(values: Any) -> Any:
-    if try_frame(values) is None and getattr(values, "ndim", 1) != 1:
-        raise ShapeError(f"group has shape {values.shape}. Give one label per row.")
-    series = values.iloc[:, 0] if isinstance(values, pd.DataFrame) else pd.Series(values)
-    return series.astype(object) if isinstance(series.dtype, pd.CategoricalDtype) else series
-
-
-def _vector(values: Any, role: str) -> Vector:
-    array: Array = response_array(values)[0] if try_frame(values) is not None else np.asarray(
-        real_numbers(values, role), dtype=np.float64
-    )  # fmt: skip
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise ShapeError(f"{role} has shape {array.shape}. Give one number per row.")
-    return array
-
-
-def _check_lengths(columns: Mapping[str, Any]) -> None:
-    lengths = {role: len(values) for role, values in columns.items() if values is not None}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{role} {length:,}" for role, length in lengths.items())
-        raise ShapeError(f"The columns have different numbers of rows: {told}. Give one entry per row in each.")
-
-
 def _check_weights(weight: Vector | None) -> None:
     if weight is None:
         return
@@ -209,38 +158,12 @@ def _check_weights(weight: Vector | None) -> None:
         raise DataError("All weights are 0: no row counts. Give at least one positive weight.")
 
 
-def _complete(absent: Mapping[str, Mask], drop: bool) -> tuple[Mask, dict[str, int]]:
-    wrong = np.logical_or.reduce(list(absent.values()))
-    if not wrong.any():
-        return ~wrong, {}
-    told = ", ".join(f"{role} missing in {int(mask.sum()):,}" for role, mask in absent.items() if mask.any())
-    if not drop:
-        raise NotFiniteError(
-            f"{int(wrong.sum()):,} of {len(wrong):,} rows are incomplete ({told}; first: row {int(wrong.argmax())}, "
-            f'counted from 0). Pass on_missing="drop" to use the {int((~wrong).sum()):,} complete rows.'
-        )
-    if wrong.all():
-        raise DataError(f"No row is complete ({told}). Check which columns are y, x, weights and group.")
-    warn(f"{int(wrong.sum()):,} of {len(wrong):,} rows were dropped ({told}).", RepairWarning)
-    return ~wrong, {"dropped, incomplete": int(wrong.sum())}
-
-
 def _design(response: Vector, covariates: Any, intercept: bool, rows: Index, drop: bool) -> Design | None:
     if covariates is None and not intercept:
         return None
     return design_from_arrays(
         response, covariates, intercept=intercept, on_missing="drop" if drop else "error", rows=rows
     )
-
-
-def _numbered(cells: pd.Series[Any] | None, used: Index) -> tuple[Index | None, pd.Index[Any] | None]:
-    if cells is None:
-        return None, None
-    try:
-        numbers, labels = pd.factorize(cells.iloc[used], sort=False)
-    except TypeError as error:
-        raise DataError(f"group holds values that cannot be compared ({error}). Give numbers or text.") from error
-    return np.asarray(numbers, dtype=np.intp), pd.Index(labels)
 
 
 def _check_values(rows: Rows, names: tuple[str, ...], labels: pd.Index[Any] | None) -> None:

@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import DataError, OptionError, ShapeError
-from varmix.formula import Alignment, Design, align, design_from_arrays, design_from_formula
+from varmix.errors import AlignmentError, DataError, OptionError, ShapeError
+from varmix.formula import Design, design_from_arrays, design_from_formula
 from varmix.genotype import GenotypeSource, Reference, RelationshipMatrix, Scaling, as_source, standardise
 from varmix.genotype.design import StandardisedDesign
+from varmix.genotype.source import row_labels
 from varmix.linalg.symmetric import check_symmetric
 from varmix.models.linear.model import RESIDUAL, Term
-from varmix.tables.frame import column_names, select_columns, select_ids, try_frame
-from varmix.tables.identifiers import SAMPLE_COLUMNS, sample_table
+from varmix.tables.alignment import Alignment, join
+from varmix.tables.frame import mapping_frame, try_frame
+from varmix.tables.identifiers import refuse_duplicates, sample_table
+from varmix.tables.labels import Labels, column_labels, labelled, rows_at
 from varmix.tables.numbers import is_masked, real_numbers
 from varmix.typing import Index, Square, Tick
 
-RESPONSE = "response"
-"""Name of the table that holds y and covariates in alignments and messages."""
+RESPONSE, COVARIATES = "response", "covariates"
+"""Names of the table that holds y, and of covariates beside it, in alignments and messages."""
 
 COPIED_COLUMNS = 256
 """Columns of a kernel that are copied at a time, so that no second n x n array is needed."""
@@ -46,23 +49,26 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Joined:
-    """Sources of random terms joined with the response: by sample id where both sides have ids, else by position."""
+    """Sources of random terms joined with the response: by label where both sides have any, else by position."""
 
-    named: tuple[_Named, ...]
-    ids: pd.DataFrame | None
-    """Those of the response."""
-    alignment: Alignment | None
-    """None when everything is joined by position."""
+    named: tuple[Source, ...]
+    alignment: Alignment
+    covariates: Any
+    """In the order of the response's rows; those that `rows` leaves out hold nothing of meaning."""
+
+    @property
+    def by_position(self) -> bool:
+        """Whether nothing is joined by label."""
+        return self.alignment.matched_by == "position"
 
     @property
     def rows(self) -> Index | None:
         """Positions of the response's rows that are in every source; None for all."""
-        return None if self.alignment is None else self.alignment.positions[RESPONSE]
+        return None if self.by_position else self.alignment.positions[RESPONSE]
 
     def complete(self, design: Design, *, scaling: Scaling, reference: Reference, tick: Tick | None = None) -> Inputs:
         """Designs standardised and kernels copied for the rows that the fixed part uses."""
-        positions = {} if self.alignment is None else self.alignment.positions
-        rows = {item.name: _rows_of(item, design.rows, positions) for item in self.named}
+        rows = {item.name: self._rows_of(item.name, design.rows) for item in self.named}
         standardised = {
             item.name: item.design_at(rows[item.name], scaling, reference, tick)
             for item in self.named
@@ -81,17 +87,21 @@ class Joined:
             terms=terms,
             standardised=tuple(standardised.values()),
             kernels=tuple(_submatrix(item.kernel, rows[item.name]) for item in self.named if item.kernel is not None),
-            alignment=self.alignment,
+            alignment=None if self.by_position else self.alignment,
         )
+
+    def _rows_of(self, name: str, used: Index) -> Index:
+        """Rows of a source for the rows of the response that are used (positions in the input)."""
+        shared = self.alignment.positions
+        return shared[name][np.searchsorted(shared[RESPONSE], used)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Named:
-    """A source of a random term before alignment: a design, standardised or not, or a kernel."""
+class Source:
+    """A source of a random term before it is joined: a design, standardised or not, or a kernel."""
 
     name: str
-    rows: int
-    ids: pd.DataFrame | None
+    labels: Labels
     source: GenotypeSource | StandardisedDesign | None = None
     kernel: Any = None
 
@@ -132,70 +142,95 @@ def gather(
         raise OptionError(f"A formula says itself whether it has an intercept: write '0 +' in {y!r}, not intercept=.")
     if not formula and data is not None:
         raise OptionError("The second argument is the data of a formula; pass covariates by covariates=.")
-    ids, total = given_ids(sample_ids, data if formula else None), 0
-    if formula:
-        total = len(select_columns(data, list(column_names(data))[:1]))
-    else:
-        own, y = split_ids(y)
-        ids, total = (own if ids is None else ids), len(np.atleast_1d(np.asarray(y)))
-    joined = join_sources(ids, total, designs, kernels)
+    if formula and try_frame(mapping_frame(data)) is None:
+        raise DataError(f"A formula needs a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}.")
+    labels, table = labelled_response(data if formula else y, sample_ids)
+    joined = join_sources(labels, covariates, designs, kernels, id_column=_column(sample_ids))
     if formula:
         design = design_from_formula(
             y,
             data,
             on_missing=on_missing or "drop",  # type: ignore[arg-type]
-            sample_ids=ids,
+            sample_ids=labels.table(),
             rows=joined.rows,
+            id_column=_column(sample_ids),
         )
     else:
         design = design_from_arrays(
-            y,
-            covariates,
+            table,
+            joined.covariates,
             intercept=intercept,
-            on_missing=on_missing or ("error" if joined.alignment is None else "drop"),  # type: ignore[arg-type]
-            sample_ids=ids,
+            on_missing=on_missing or ("error" if joined.by_position else "drop"),  # type: ignore[arg-type]
+            sample_ids=labels.table(),
             rows=joined.rows,
         )
     return joined.complete(design, scaling=scaling, reference=reference, tick=tick)
 
 
 def join_sources(
-    ids: pd.DataFrame | None, total: int, designs: Mapping[str, Any] | None, kernels: Mapping[str, Any] | None
+    labels: Labels,
+    covariates: Any,
+    designs: Mapping[str, Any] | None,
+    kernels: Mapping[str, Any] | None,
+    *,
+    id_column: str | None = None,
 ) -> Joined:
-    """Join `total` rows of a response, with their sample ids or without, to designs and kernels by name.
+    """Join the rows of a response to covariates, designs and kernels by name, on what they are called.
 
-    What has no ids, or everything when the response has none, must match the response row by row. Raises OptionError
-    (names), ShapeError (numbers of rows), AlignmentError (nobody shared), KernelError, DataError.
+    What has no labels, or everything when the response has none, must match the response row by row. Raises OptionError
+    (names), ShapeError (numbers of rows), AlignmentError (labels that do not match), KernelError, DataError.
     """
-    named = tuple(_named(designs, kernels))
-    return Joined(named=named, ids=ids, alignment=_align(ids, total, named))
+    named = tuple(read_sources(designs, kernels, id_column))
+    sources = {RESPONSE: labels}
+    if covariates is not None:
+        sources[COVARIATES], covariates = labelled(covariates, COVARIATES, id_column)
+    alignment = join(sources | {item.name: item.labels for item in named})
+    if covariates is not None and alignment.matched_by != "position":
+        place = np.zeros(labels.rows, dtype=np.intp)
+        place[alignment.positions[RESPONSE]] = alignment.positions[COVARIATES]
+        covariates = rows_at(covariates, place)
+    return Joined(named=named, alignment=alignment, covariates=covariates)
 
 
-def split_ids(y: Any) -> tuple[pd.DataFrame | None, Any]:
-    """Columns FID and IID of a response that is a data frame, None without IID, and what is left of it.
+def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:
+    """Labels of a response (or of the data of a formula), and what is left of it.
 
-    In pandas they may also be levels of the index.
+    `sample_ids` are n ids, a table of them, or the name of a column of every table; without them columns FID and IID,
+    or the index. Raises AlignmentError (a person twice), ShapeError (another number of ids).
     """
-    if isinstance(y, pd.DataFrame | pd.Series) and "IID" in y.index.names:
-        levels = y.index.to_frame(index=False)
-        return levels[[name for name in SAMPLE_COLUMNS if name in levels.columns]], y.reset_index(drop=True)
-    frame = try_frame(y)
-    if frame is None or "IID" not in frame.columns:
-        return None, y
-    there = [name for name in SAMPLE_COLUMNS if name in frame.columns]
-    ids = pd.DataFrame({name: frame[name].to_list() for name in there})
-    return ids, frame.drop(there).to_native()
+    column = _column(sample_ids)
+    labels, table = labelled(y, RESPONSE, column)
+    if column is not None and labels.ids is None:
+        raise OptionError(f"sample_ids={column!r} is no column of the response's table. Name one, or give the ids.")
+    if column is None and sample_ids is not None:
+        labels = _with_ids(labels, sample_ids)
+    if labels.ids is not None:
+        refuse_duplicates(labels.ids, RESPONSE)
+    return labels, table
 
 
-def given_ids(sample_ids: Any, data: Any = None) -> pd.DataFrame | None:
-    """Sample ids as a table: those given, or the columns FID and IID of the data, or None."""
-    if sample_ids is not None:
-        return sample_table(sample_ids, RESPONSE)
-    ids = None if data is None else select_ids(data)
-    return None if ids is None else sample_table(ids, RESPONSE)
+def _column(sample_ids: Any) -> str | None:
+    return sample_ids if isinstance(sample_ids, str) else None
 
 
-def _named(designs: Mapping[str, Any] | None, kernels: Mapping[str, Any] | None) -> Iterator[_Named]:
+def _with_ids(labels: Labels, sample_ids: Any) -> Labels:
+    """The ids given in place of those of the table, joined to its rows by their index where both have one."""
+    ids = sample_table(sample_ids, RESPONSE)
+    if len(ids) != labels.rows:
+        raise ShapeError(f"There are {len(ids)} sample ids for {labels.rows} responses.")
+    own, _ = labelled(sample_ids, "sample_ids")
+    if own.index is not None and labels.index is not None and own.sliced == labels.sliced:
+        places = join({RESPONSE: Labels(rows=labels.rows, index=labels.index), "sample_ids": replace(own, ids=None)})
+        if places.n < labels.rows:
+            raise AlignmentError("sample_ids has an index that does not name every row of the response. Drop it.")
+        ids = ids.iloc[places.positions["sample_ids"]].reset_index(drop=True)
+    return replace(labels, ids=ids)
+
+
+def read_sources(
+    designs: Mapping[str, Any] | None, kernels: Mapping[str, Any] | None, id_column: str | None = None
+) -> Iterator[Source]:
+    """Designs and kernels with the labels of their rows. Raises as `join_sources`."""
     for what, given in (("designs", designs), ("kernels", kernels)):
         if given is not None and not isinstance(given, Mapping):
             raise OptionError(f"{what} must be a mapping of names to data, for instance {what}={{'snps': ...}}.")
@@ -205,22 +240,56 @@ def _named(designs: Mapping[str, Any] | None, kernels: Mapping[str, Any] | None)
         raise OptionError(f"'{both[0]}' names a design and a kernel: give each term its own name.")
     for name, data in designs.items():
         _check_name(name)
-        if isinstance(data, StandardisedDesign):
-            yield _Named(name=name, rows=data.n, ids=data.sample_ids, source=data)
-        else:
-            source = as_source(data, name)
-            yield _Named(name=name, rows=source.n_samples, ids=source.sample_ids, source=source)
+        labels, source = labelled_design(data, name, id_column)
+        yield Source(name=name, labels=labels, source=source)
     for name, data in kernels.items():
         _check_name(name)
-        values = data.values if isinstance(data, RelationshipMatrix) else data
+        labels, values = _labelled_kernel(data, name, id_column)
         if is_masked(values):
             raise DataError(f"Kernel '{name}' has masked entries. Fill them in, or leave these rows and columns out.")
         matrix = real_numbers(values, f"Kernel '{name}'")
         if matrix.dtype not in (np.float64, np.float32):  # differences of small integers would wrap around
             matrix = matrix.astype(np.float64)
         check_symmetric(matrix, f"Kernel '{name}'")
-        ids = data.sample_ids if isinstance(data, RelationshipMatrix) else None
-        yield _Named(name=name, rows=len(matrix), ids=ids, kernel=matrix)
+        yield Source(name=name, labels=labels, kernel=matrix)
+
+
+def labelled_design(
+    data: Any, name: str, id_column: str | None = None
+) -> tuple[Labels, GenotypeSource | StandardisedDesign]:
+    """A design with the labels of its rows, which are never among its columns."""
+    if not isinstance(data, StandardisedDesign):
+        source = as_source(data, name, id_column)
+        return row_labels(source), source
+    return Labels(rows=data.n, ids=data.sample_ids), data
+
+
+def _labelled_kernel(data: Any, name: str, id_column: str | None) -> tuple[Labels, Any]:
+    """A kernel with the labels of its rows; columns that are labelled in another order are put into that of the
+    rows."""
+    if isinstance(data, RelationshipMatrix):
+        return Labels(rows=data.n_samples, ids=data.sample_ids), data.values
+    labels, values = labelled(data, name, id_column)
+    if try_frame(values) is None:
+        return labels, values
+    return kernel_columns(labels, values, name)
+
+
+def kernel_columns(labels: Labels, values: Any, name: str) -> tuple[Labels, Any]:
+    """A square data frame by its columns' labels, which name the rows where these have no labels of their own."""
+    matrix, columns = values.to_numpy(), column_labels(values, name)
+    if not columns.known or matrix.shape[0] != matrix.shape[1]:
+        return labels, matrix
+    if not labels.known:
+        return columns, matrix
+    rows_name, columns_name = f"rows of kernel '{name}'", f"columns of kernel '{name}'"
+    order = join({rows_name: labels, columns_name: columns})
+    if order.n < labels.rows:
+        raise AlignmentError(
+            f"The rows and columns of kernel '{name}' are not of the same people (row '{order.first_lost[rows_name]}' "
+            "has no column). Give both for everybody."
+        )
+    return labels, matrix[:, order.positions[columns_name]]
 
 
 def _check_name(name: Any) -> None:
@@ -228,26 +297,6 @@ def _check_name(name: Any) -> None:
         raise OptionError(f"The name of a term must be text, not {name!r}.")
     if name == RESIDUAL:
         raise OptionError(f"'{RESIDUAL}' is the name of the last component: give the term another name.")
-
-
-def _align(ids: pd.DataFrame | None, total: int, named: tuple[_Named, ...]) -> Alignment | None:
-    if ids is not None and len(ids) != total:
-        raise ShapeError(f"There are {len(ids)} sample ids for {total} responses.")
-    with_ids = {item.name: item.ids for item in named if item.ids is not None and ids is not None}
-    for item in named:
-        if item.name not in with_ids and item.rows != total:
-            hint = " Pass sample_ids= for the response to join them by id." if item.ids is not None else ""
-            kind = "Design" if item.kernel is None else "Kernel"
-            raise ShapeError(f"{kind} '{item.name}' has {item.rows:,} rows, the response {total:,}.{hint}")
-    return None if ids is None or not with_ids else align({RESPONSE: ids, **with_ids})
-
-
-def _rows_of(item: _Named, used: Index, positions: Mapping[str, Index]) -> Index:
-    """Rows of a source for the rows of the response that are used (positions in the input)."""
-    if item.name not in positions:
-        return used
-    lookup = dict(zip(positions[RESPONSE].tolist(), positions[item.name].tolist(), strict=True))
-    return np.array([lookup[row] for row in used.tolist()], dtype=np.intp)
 
 
 def _is_all(rows: Index, total: int) -> bool:

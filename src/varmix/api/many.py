@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from varmix.api.inputs import Inputs, given_ids, join_sources, split_ids
+from varmix.api.inputs import Inputs, join_sources, labelled_response
 from varmix.errors import OptionError, ShapeError
 from varmix.formula import design_from_arrays
 from varmix.formula.arrays import response_array
@@ -120,17 +120,17 @@ def gather_many(
     """Join, drop, code and standardise for many responses. Raises as `variance_components_many`."""
     if isinstance(Y, str):
         raise OptionError("Many responses come as an array or a data frame, not as a formula: pass data[['a', 'b']].")
-    own, Y = split_ids(Y)
+    known, Y = labelled_response(Y, sample_ids)
     values, own_names = response_array(Y)
     responses = values.reshape(len(values), -1)
     labels = tuple(own_names if names is None else names)
     if len(labels) != responses.shape[1]:
         raise ShapeError(f"There are {responses.shape[1]:,} responses and {len(labels):,} names. Give one name each.")
-    ids = own if sample_ids is None else given_ids(sample_ids)
-    joined = join_sources(ids, len(responses), _by_name(designs, "design"), _by_name(kernels, "kernel"))
+    column = sample_ids if isinstance(sample_ids, str) else None
+    joined = join_sources(known, covariates, _by_name(designs, "design"), _by_name(kernels, "kernel"), id_column=column)
     if not joined.named:
         raise OptionError("There is no kernel. Pass designs= (n x p) or kernels= (n x n).")
-    on_missing = on_missing or ("error" if joined.alignment is None else "drop")
+    on_missing = on_missing or ("error" if joined.by_position else "drop")
     rows, there = joined.rows, ~np.isnan(responses).all(axis=1)
     if on_missing == "error" and there.any():  # a row without any response is no error
         rows = np.flatnonzero(there) if rows is None else rows[np.asarray(there)[rows]]
@@ -138,10 +138,10 @@ def gather_many(
     mark = np.where(there, np.arange(len(responses), dtype=np.float64), np.nan)
     design = design_from_arrays(
         mark,
-        covariates,
+        joined.covariates,
         intercept=intercept,
         on_missing=on_missing,  # type: ignore[arg-type]
-        sample_ids=ids,
+        sample_ids=known.table(),
         rows=rows,
     )
     inputs = joined.complete(design, scaling=scaling, reference=reference, tick=tick)

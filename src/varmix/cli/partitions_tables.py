@@ -12,8 +12,9 @@ import pandas as pd
 from varmix.api.dirichlet import Dirichlet
 from varmix.cli.partitions_request import PartitionFiles
 from varmix.errors import AlignmentError, DataError, OptionError
-from varmix.tables.columns import LABEL, check_there, column_names, read_columns
+from varmix.tables.columns import LABEL, column_names, read_columns
 from varmix.tables.numeric_tables import read_table_of_expression, read_table_of_proportions
+from varmix.tables.text import check_there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

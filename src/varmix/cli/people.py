@@ -14,7 +14,6 @@ import pandas as pd
 from varmix.cli.terminal import note
 from varmix.errors import OptionError, VarmixWarning, warn
 from varmix.formula import TableKind, align, read_table
-from varmix.tables.encoding import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,8 +57,7 @@ def read_people(
         if covariates or categorical:
             raise OptionError("--covar-names and --categorical choose columns of a file: give it with --covar.")
     else:
-        with text_of(covar):
-            extra = read_table(covar, "covariate", header=header, categorical=categorical)
+        extra = read_table(covar, "covariate", header=header, categorical=categorical)
         chosen = tuple(covariates) or tuple(str(name) for name in extra.columns[2:])
         _check_there(chosen, extra, covar, "--covar-names")
         both = [name for name in chosen if name in wanted]
@@ -77,10 +75,9 @@ def _read(
     """As `read_table`, without the warnings about columns that are not asked for."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", VarmixWarning)
-        with text_of(path):
-            table = read_table(
-                path, kind, header=header, minus_nine_is_missing=minus_nine_is_missing, wanted=tuple(asked) or None
-            )
+        table = read_table(
+            path, kind, header=header, minus_nine_is_missing=minus_nine_is_missing, wanted=tuple(asked) or None
+        )
     for warning in caught:
         if not asked or any(f"column '{name}'" in str(warning.message) for name in asked):
             warn(warning.message)

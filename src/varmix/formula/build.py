@@ -20,8 +20,9 @@ from varmix.formula.variables import needed_columns
 from varmix.genotype.source import check_rows
 from varmix.linalg.householder import pivoted_columns, spans_constant
 from varmix.tables.alignment import OnMissing
-from varmix.tables.frame import column_names, missing_rows, select_columns, select_ids, take_rows, try_frame
-from varmix.tables.identifiers import SAMPLE_COLUMNS, sample_table
+from varmix.tables.frame import column_names, missing_rows, select_columns, take_rows, try_frame
+from varmix.tables.identifiers import id_columns, sample_table
+from varmix.tables.labels import labelled
 from varmix.typing import Array, Index, Mask, Matrix
 
 CONSTANT = 8 * float(np.finfo(np.float64).eps)
@@ -86,17 +87,19 @@ def design_from_formula(
     on_missing: OnMissing = "drop",
     sample_ids: pd.DataFrame | Sequence[str] | None = None,
     rows: Any = None,
+    id_column: str | None = None,
 ) -> Design:
     """A Design from text such as "height ~ age + sex" and a data frame (pandas, polars, ...) or mapping of columns.
 
     Several responses are added on the left: "a + b ~ age". Factors get treatment contrasts and R's names (sexM).
-    Columns FID and IID are taken as the sample ids unless `sample_ids` are given. Rows with missing entries are dropped
-    and counted. Raises OptionError (the formula cannot be read), DataError (a variable that is not a column, a response
-    that is not numeric, and as `design_from_arrays`), NotFiniteError.
+    Columns FID and IID (or `id_column`) are taken as the sample ids unless `sample_ids` are given, and '.' leaves them
+    out. Rows with missing entries are dropped and counted. Raises OptionError (the formula cannot be read), DataError
+    (a variable that is not a column, a response that is not numeric, and as `design_from_arrays`), NotFiniteError.
     """
     _check_on_missing(on_missing)
     available = column_names(data)
-    parsed = _parse(formula, [name for name in available if name not in SAMPLE_COLUMNS])
+    ids = {*id_columns(available).values(), id_column}
+    parsed = _parse(formula, [name for name in available if name not in ids])
     left, right = (needed_columns(side, available) for side in (parsed.lhs, parsed.rhs))
     frame = select_columns(data, dict.fromkeys((*left, *right)))
     total = len(frame)
@@ -109,9 +112,10 @@ def design_from_formula(
     part = take_rows(frame, used)
     y, response_names = _responses(parsed.lhs, part)
     coded = _from_table(parsed.rhs, part, right)
-    sample_ids = select_ids(data) if sample_ids is None else sample_ids
-    ids = None if sample_ids is None else sample_table(sample_ids, "the data")
-    return _assemble(y, response_names, coded, used, ids, sample, total)
+    if sample_ids is None:
+        sample_ids = labelled(data, "the data", id_column)[0].ids
+    table = None if sample_ids is None else sample_table(sample_ids, "the data")
+    return _assemble(y, response_names, coded, used, table, sample, total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

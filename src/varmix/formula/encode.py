@@ -13,9 +13,10 @@ import pandas as pd
 from formulaic import ModelSpec
 from formulaic.errors import DataMismatchWarning, FormulaicError
 
-from varmix.errors import DataError, NotFiniteError, ShapeError
+from varmix.errors import DataError, NotAvailableError, NotFiniteError, ShapeError
 from varmix.formula.variables import check_variables
 from varmix.tables.frame import column_names, missing_rows, select_columns, take_rows
+from varmix.tables.labels import labelled
 from varmix.tables.numbers import real_numbers
 from varmix.typing import Index, Matrix
 
@@ -48,6 +49,12 @@ class Encoder:
         whole = self._array(new, n) if self.spec is None else self._table(new, n, self.spec)
         return np.ascontiguousarray(whole[:, self.kept])
 
+    def state(self) -> dict[str, Any] | None:
+        """What encodes an array again, as JSON values and arrays; None where a formula's code would be needed."""
+        if self.spec is not None:
+            return None
+        return {"n_columns": self.n_columns, "adds_intercept": self.adds_intercept, "kept": self.kept}
+
     def _array(self, new: Any, n: int | None) -> Matrix:
         if new is None:
             if self.n_columns or n is None:
@@ -55,7 +62,8 @@ class Encoder:
                     f"New rows need {self.n_columns} covariate columns. Pass them, or the number of rows if none."
                 )
             return np.ones((n, 1)) if self.adds_intercept else np.zeros((n, 0))
-        values = np.asarray(real_numbers(new, "The array of new covariates"), dtype=np.float64)
+        _, bare = labelled(new, "new covariates")  # ids are never covariates
+        values = np.asarray(real_numbers(bare, "The array of new covariates"), dtype=np.float64)
         values = values[:, None] if values.ndim == 1 else values
         if values.ndim != 2 or values.shape[1] != self.n_columns:
             raise ShapeError(f"New covariates have shape {values.shape}; the fit used {self.n_columns} columns.")
@@ -78,6 +86,30 @@ class Encoder:
             )
         complete = take_rows(frame, np.arange(len(frame)))
         return encode_table(spec, complete, self.prefix)[0]
+
+
+def encode_saved(columns: Sequence[str], coding: dict[str, Any] | None, new: Any, rows: int | None) -> Matrix:
+    """Z of new rows for a saved fit, (m, c): by what `Encoder.state` gave, else from the coded columns by name.
+
+    `rows` is the number of rows where nothing else gives it. Raises NotAvailableError for a table without these
+    columns, and what `Encoder.encode` raises.
+    """
+    if coding is not None:
+        return Encoder(spec=None, variables=(), **coding).encode(new, rows)
+    wanted = [name for name in columns if name != INTERCEPT]
+    if not wanted and rows is not None:
+        return np.ones((rows, len(columns)))
+    if new is None or any(name not in column_names(new) for name in wanted):
+        raise NotAvailableError(
+            "This fit was made by a formula or a table, and a saved fit keeps the coded columns, not the formula's "
+            f"code: pass a table with the columns {', '.join(wanted)}."
+        )
+    frame = select_columns(new, wanted)
+    values = frame.to_numpy(dtype=np.float64).reshape(len(frame), len(wanted))
+    refuse_not_finite(values, wanted, "New covariates")
+    whole = np.ones((len(frame), len(columns)))
+    whole[:, [at for at, name in enumerate(columns) if name != INTERCEPT]] = values
+    return whole
 
 
 def encode_table(spec: Any, frame: pd.DataFrame, prefix: str = "") -> tuple[Matrix, list[str], ModelSpec]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from varmix.errors import DataError, RepairWarning, warn
 from varmix.tables.frame import try_frame
 from varmix.tables.identifiers import id_text
-from varmix.tables.people import MISSING_TOKENS
+from varmix.tables.table_file import MISSING_TOKENS
 from varmix.typing import Mask
 
 ID_NAMES = ("id", "variant", "snp", "rsid", "marker")

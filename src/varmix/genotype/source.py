@@ -12,7 +12,9 @@ import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
 from varmix.genotype.missing_codes import refuse_missing_codes
+from varmix.tables.frame import try_frame
 from varmix.tables.identifiers import VARIANT_COLUMNS, sample_table
+from varmix.tables.labels import Labels, labelled
 from varmix.tables.numbers import real_numbers
 from varmix.typing import Index, Matrix
 
@@ -52,24 +54,29 @@ class ArraySource:
     """A design held in memory.
 
     `X` is (n, p): a NumPy array or any data frame narwhals accepts; numbers, NaN for missing. `names` are p variant ids
-    (a data frame brings its own), `sample_ids` n ids (text IIDs, or a data frame with FID and IID). `missing` is a
-    number that stands for a missing call too, such as -9; NaN says that there is none. Raises ShapeError (not
-    two-dimensional, or ids that do not fit), DataError (not numeric; without `missing`, counts 0 to 2 beside a number
-    that other programs write for missing), NotFiniteError (infinity).
+    (a data frame brings its own), `sample_ids` n ids (text IIDs, a data frame with FID and IID, or the name of a column
+    of X); a data frame's own are its columns FID and IID, or its index. `labels` are what its rows are called.
+    `missing` is a number that stands for a missing call too, such as -9; NaN says that there is none. Raises ShapeError
+    (not two-dimensional, or ids that do not fit), DataError (not numeric; without `missing`, counts 0 to 2 beside a
+    number that other programs write for missing), NotFiniteError (infinity).
     """
 
-    __slots__ = ("_missing", "_sample_ids", "_values", "_variant_ids", "name")
+    __slots__ = ("_missing", "_sample_ids", "_values", "_variant_ids", "labels", "name")
 
     def __init__(
         self,
         X: Any,
         names: Sequence[str] | None = None,
-        sample_ids: pd.DataFrame | Sequence[str] | None = None,
+        sample_ids: pd.DataFrame | Sequence[str] | str | None = None,
         *,
         missing: float | None = None,
         name: str = "design",
     ) -> None:
         self.name = name
+        column = sample_ids if isinstance(sample_ids, str) else None
+        labels, X = labelled(X, name, column)
+        if column is not None and labels.ids is None:
+            raise AlignmentError(f"Design '{name}' has no column '{column}' of sample ids. Name one, or give the ids.")
         values, own_names = _numeric_array(X, name)
         if missing is None:
             refuse_missing_codes(values, name)
@@ -81,7 +88,10 @@ class ArraySource:
             )
         self._values = values
         self._variant_ids = names
-        self._sample_ids = None if sample_ids is None else sample_table(sample_ids, name)
+        if sample_ids is not None and column is None:
+            labels = Labels(rows=labels.rows, ids=sample_table(sample_ids, name))
+        self._sample_ids = labels.table()
+        self.labels = labels
         if self._sample_ids is not None and len(self._sample_ids) != values.shape[0]:
             raise ShapeError(
                 f"Design '{name}' has {values.shape[0]:,} rows and {len(self._sample_ids):,} sample ids. "
@@ -227,9 +237,25 @@ class RecordedSource:
         )
 
 
-def as_source(data: Any, name: str = "design") -> GenotypeSource:
-    """A source as it is; an array or data frame as an ArraySource. Raises what ArraySource raises."""
-    return data if isinstance(data, GenotypeSource) else ArraySource(data, name=name)
+def as_source(data: Any, name: str = "design", id_column: str | None = None) -> GenotypeSource:
+    """A source as it is; an array or data frame as an ArraySource, whose rows `id_column` may name.
+
+    Raises what ArraySource raises.
+    """
+    if isinstance(data, GenotypeSource):
+        return data
+    frame = None if id_column is None else try_frame(data)
+    own = id_column if frame is not None and id_column in frame.columns else None
+    return ArraySource(data, sample_ids=own, name=name)
+
+
+def row_labels(source: GenotypeSource) -> Labels:
+    """What the rows of a source are called: ids of people, of a data frame its index, too."""
+    if isinstance(source, SourceSlice):
+        return row_labels(source.source)
+    if isinstance(source, ArraySource):
+        return source.labels
+    return Labels(rows=source.n_samples, ids=source.sample_ids)
 
 
 def check_rows(rows: Any, n_samples: int, name: str) -> Index | None:

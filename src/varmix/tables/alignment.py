@@ -1,148 +1,249 @@
-"""The same people found in several tables, files and matrices."""
+"""The same rows found in several tables, files and matrices, by what they are called."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from itertools import combinations
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from varmix.errors import AlignmentError, OptionError
-from varmix.tables.identifiers import NO_FAMILY, SAMPLE_COLUMNS, sample_table
-from varmix.typing import Index
+from varmix.errors import AlignmentError, OptionError, RepairWarning, ShapeError, warn
+from varmix.tables.hints import hint
+from varmix.tables.identifiers import sample_table
+from varmix.tables.labels import Labels
+from varmix.typing import Index, Mask
 
 OnMissing = Literal["drop", "error"]
-SEPARATOR = "\t"
-"""Between FID and IID in a joint key: ids are read from text split at blanks or tabs, so neither contains it."""
 EXAMPLES = 3
-"""Ids shown of each side when nothing matches."""
+"""Labels shown of each side when nothing matches."""
+MUCH = 0.1
+"""Share of the first source's rows that may be lost without a warning: some people always are."""
+BY_POSITION = "To pair rows by position pass what has no labels: .to_numpy(), or .reset_index(drop=True) of both."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Alignment:
-    """The people shared by all sources, in the order of the first.
+    """The rows shared by all sources, in the order of the first.
 
     `positions[name]` are their rows in each source, shape (n,); `sample_ids` their FID and IID (those of the first
-    source); `given[name]` how many each source had, `lost[name]` how many of these are not shared and
-    `first_lost[name]` the first of them; `matched_by` is "FID and IID" or "IID".
+    source; None where it has none). Of the first source and those joined by label: `given[name]` is how many rows each
+    had, `lost[name]` how many of these are not shared and `first_lost[name]` the first of them. `matched_by` is "FID
+    and IID", "IID", "labels", or "position" where nothing is joined by label.
     """
 
     positions: Mapping[str, Index]
-    sample_ids: pd.DataFrame
+    sample_ids: pd.DataFrame | None
     given: Mapping[str, int]
     lost: Mapping[str, int]
     first_lost: Mapping[str, str | None]
-    matched_by: Literal["FID and IID", "IID"]
+    matched_by: str
 
     @property
     def n(self) -> int:
-        """People shared."""
-        return len(self.sample_ids)
+        """Rows shared."""
+        return len(next(iter(self.positions.values())))
 
 
 def align(tables: Mapping[str, pd.DataFrame], *, on_missing: OnMissing = "drop") -> Alignment:
-    """Join sources by (FID, IID), or by IID when one of them has no family ids (absent, or all '0').
+    """Join tables of ids: `tables` maps a name to a data frame with IID and, if known, FID; see `join`."""
+    sources = {
+        name: Labels(rows=len(ids), ids=ids)
+        for name, ids in ((name, sample_table(table, name)) for name, table in tables.items())
+    }
+    return join(sources, on_missing=on_missing)
 
-    `tables` maps a name to a data frame with IID and, if known, FID; other columns are ignored. Raises AlignmentError:
-    a person listed twice, an IID that stands for several people when joined by IID, nobody shared, and with
-    on_missing="error" anybody of the first source who is lost.
+
+def join(
+    sources: Mapping[str, Labels], *, on_missing: OnMissing = "drop", remedy: str = 'Pass on_missing="drop".'
+) -> Alignment:
+    """Find the rows of the first source in the others, by the best labels that both have.
+
+    People by FID and IID, or by IID where one of two sources has no family ids (absent, or all '0'); an index by its
+    text, also with IIDs. A source without labels goes by position with the first and must have as many rows. Warns
+    (RepairWarning) when more than a tenth of the first source is lost. `remedy` ends the error of on_missing="error".
+
+    Raises AlignmentError: labels on both sides that do not match or are not unique, sources that have labels in
+    different orders beside a first source that has none, nobody shared, and with on_missing="error" any row of the
+    first source that is lost; ShapeError: other numbers of rows without labels; OptionError.
     """
     if on_missing not in get_args(OnMissing):
         raise OptionError(f"on_missing={on_missing!r} is not known. Use one of {', '.join(get_args(OnMissing))}.")
-    if not tables:
+    if not sources:
         raise AlignmentError("There is nothing to align. Give at least one table of sample ids.")
-    ids = {name: sample_table(table, name) for name, table in tables.items()}
-    joint = all(bool((table["FID"] != NO_FAMILY).any()) for table in ids.values())
-    keys = {name: _keys(table, joint) for name, table in ids.items()}
-    if not joint:
-        for name, index in keys.items():
-            _refuse_ambiguous(index, ids[name], name)
-    first, *others = ids
-    shared = np.ones(len(ids[first]), dtype=np.bool_)
+    first, *others = sources
+    anchor = sources[first]
+    places: dict[str, Index] = {}
+    ways: dict[str, str] = {}
     for other in others:
-        found = keys[first].isin(keys[other])
-        if not found.any():
-            raise AlignmentError(_nobody(first, ids[first], other, ids[other], joint))
-        if on_missing == "error" and not found.all():
-            raise AlignmentError(_somebody(ids[first], found, other))
-        shared &= found
-    if not shared.any():
-        raise AlignmentError(f"Nobody is in all of {', '.join(ids)} at once, although each two overlap. Check the ids.")
-    chosen = keys[first][shared]
-    positions: dict[str, Index] = {name: index.get_indexer(chosen).astype(np.intp) for name, index in keys.items()}
+        found = _found(first, anchor, other, sources[other])
+        if found is not None:
+            ways[other], places[other] = found
+    _refuse_contradictions({name: sources[name] for name in sources if name not in places}, first)
+    shared: Mask = np.ones(anchor.rows, dtype=np.bool_)
+    for other, place in places.items():
+        there: Mask = place >= 0
+        if on_missing == "error" and not there.all():
+            raise AlignmentError(_somebody(anchor, sources[other], there, other, remedy))
+        shared &= there
+    if anchor.rows and not shared.any():
+        raise AlignmentError(f"Nobody is in all of {', '.join(sources)} at once, although each two overlap. Check ids.")
+    rows = np.flatnonzero(shared)
+    positions = {name: places[name][rows] if name in places else rows for name in sources}
+    joined = [name for name in sources if name == first or name in places]
+    if len(rows) < (1.0 - MUCH) * anchor.rows:
+        _tell_much(anchor, shared, first, {name: (sources[name], places[name] < 0) for name in places})
+    table = anchor.table()
     return Alignment(
         positions=positions,
-        sample_ids=ids[first].iloc[positions[first]].reset_index(drop=True),
-        given={name: len(table) for name, table in ids.items()},
-        lost={name: len(table) - int(shared.sum()) for name, table in ids.items()},
-        first_lost={name: _first_lost(ids[name], positions[name]) for name in ids},
-        matched_by="FID and IID" if joint else "IID",
+        sample_ids=None if table is None else table.iloc[rows].reset_index(drop=True),
+        given={name: sources[name].rows for name in joined},
+        lost={name: sources[name].rows - len(rows) for name in joined},
+        first_lost={name: _first_lost(sources[name], positions[name]) for name in joined},
+        matched_by=next((way for way in ("labels", "IID", "FID and IID") if way in ways.values()), "position"),
     )
 
 
-def _keys(table: pd.DataFrame, joint: bool) -> pd.Index:
-    if joint:
-        return pd.Index((table["FID"] + SEPARATOR + table["IID"]).to_numpy(dtype=object))
-    return pd.Index(table["IID"].to_numpy(dtype=object))
+def _found(left: str, mine: Labels, right: str, theirs: Labels) -> tuple[str, Index] | None:
+    """How two sources are joined, and the row of the second for each of the first (n,), -1 where it has none.
+
+    None where they go by position.
+    """
+    ways = list(_ways(mine, theirs))
+    for way, one, other in ways:
+        if len(one) == len(other) and bool((one == other).all()) and not one.isna().any():
+            if way != "labels":
+                _refuse_twice(one, mine, left, way)
+            return way, np.arange(len(one), dtype=np.intp)
+    for way, one, other in ways:
+        shared = one.isin(other)
+        if not shared.any():
+            continue
+        if way == "index and IID" and not (shared.all() or other.isin(one).all()):
+            continue  # whole numbers that slicing left agree with some ids by accident
+        _refuse_twice(one, mine, left, way)
+        _refuse_twice(other, theirs, right, way)
+        return way.replace("index and ", ""), other.get_indexer(one).astype(np.intp)
+    if ways:
+        raise AlignmentError(_nobody(left, mine, right, theirs, ways[0][0]))
+    _refuse_renumbered(left, mine, right, theirs)
+    if mine.rows != theirs.rows:
+        why = " Its rows have labels and those of the other have none." if mine.known or theirs.known else ""
+        raise ShapeError(
+            f"'{right}' has {theirs.rows:,} rows, the {left} {mine.rows:,}, and they cannot be joined by label.{why} "
+            "Give the same rows in the same order, or ids in both (sample_ids=, columns FID and IID, an index)."
+        )
+    return None
 
 
-def _refuse_ambiguous(index: pd.Index, table: pd.DataFrame, name: str) -> None:
-    repeated = index.duplicated()
+def _ways(mine: Labels, theirs: Labels) -> Iterator[tuple[str, pd.Index[Any], pd.Index[Any]]]:
+    """Pairs of labels that two sources have in common, the best first."""
+    if mine.ids is not None and theirs.ids is not None:
+        if mine.families and theirs.families:
+            yield "FID and IID", mine.people, theirs.people
+        else:
+            yield "IID", mine.individuals, theirs.individuals
+        return
+    if mine.index is not None and theirs.index is not None and mine.sliced == theirs.sliced:
+        yield "labels", mine.index, theirs.index
+    if mine.ids is not None and theirs.index is not None:
+        yield "index and IID" if theirs.sliced else "IID", mine.individuals, theirs.index
+    if mine.index is not None and theirs.ids is not None:
+        yield "index and IID" if mine.sliced else "IID", mine.index, theirs.individuals
+    if mine.index is not None and theirs.index is not None and mine.sliced != theirs.sliced:
+        yield "labels", mine.index, theirs.index
+
+
+def _refuse_twice(labels: pd.Index[Any], source: Labels, name: str, way: str) -> None:
+    absent = labels.isna()
+    if absent.any():
+        raise AlignmentError(
+            f"'{name}' has no label in row {int(absent.argmax())} (counted from 0), and its rows are joined by label. "
+            "Name every row, or leave such rows out."
+        )
+    repeated = labels.duplicated()
     if not repeated.any():
         return
-    individual = str(index[int(repeated.argmax())])
-    families = table.loc[(table["IID"] == individual).to_numpy(), "FID"].tolist()
-    raise AlignmentError(
-        f"IID '{individual}' stands for several people in '{name}' (FIDs {', '.join(families[:EXAMPLES])}), and "
-        f"another source has no family ids to tell them apart ({int(repeated.sum()):,} such entries). Add FIDs to "
-        "every source."
-    )
-
-
-def _first_lost(table: pd.DataFrame, used: Index) -> str | None:
-    lost = np.ones(len(table), dtype=np.bool_)
-    lost[used] = False
-    return str(table["IID"].iloc[int(lost.argmax())]) if lost.any() else None
-
-
-def _somebody(table: pd.DataFrame, found: NDArray[np.bool_], other: str) -> str:
-    absent = int((~found).sum())
-    return (
-        f"{absent:,} of {len(table):,} people are not in '{other}' (first: "
-        f"'{table['IID'].iloc[int((~found).argmax())]}'). "
-        f'Pass on_missing="drop" to use the {int(found.sum()):,} shared people.'
-    )
-
-
-def _nobody(left: str, mine: pd.DataFrame, right: str, theirs: pd.DataFrame, joint: bool) -> str:
-    def examples(table: pd.DataFrame) -> str:
-        shown = table.head(EXAMPLES)
-        return "; ".join(
-            f"{family} {individual}" for family, individual in zip(shown["FID"], shown["IID"], strict=True)
+    label = labels[int(repeated.argmax())]
+    at = np.flatnonzero(labels == label)
+    count = int(repeated.sum())
+    if source.families and way != "FID and IID":
+        families = [source.ids["FID"].iloc[row] for row in at] if source.ids is not None else []
+        raise AlignmentError(
+            f"IID '{label}' stands for several people in '{name}' (FIDs {', '.join(families[:EXAMPLES])}), and "
+            f"another source has no family ids to tell them apart ({count:,} such entries). Add FIDs to every source."
         )
-
-    return (
-        f"Nobody is in both '{left}' (FID IID: {examples(mine)}) and '{right}' (FID IID: {examples(theirs)}), matched "
-        f"by {'FID and IID' if joint else 'IID'}. {_hint(mine, theirs)}"
+    raise AlignmentError(
+        f"'{name}' lists {source.shown(int(at[0]))!r} more than once (rows {at[0]} and {at[1]}, counted from 0; "
+        f"{count:,} such entries), so its rows cannot be joined by label. Keep one row each. {BY_POSITION}"
     )
 
 
-def _hint(mine: pd.DataFrame, theirs: pd.DataFrame) -> str:
-    family, individual = (set(mine[column]) for column in SAMPLE_COLUMNS)
-    other_family, other_individual = (set(theirs[column]) for column in SAMPLE_COLUMNS)
-    joined = set(mine["FID"] + "_" + mine["IID"])
-    other_joined = set(theirs["FID"] + "_" + theirs["IID"])
-    if individual & other_individual:
-        return "The IIDs match and the FIDs do not: write the same FIDs, or 0 for all in one of them."
-    if (individual & other_family) or (family & other_individual):
-        return "The IIDs of one are the FIDs of the other: FID and IID seem to be swapped."
-    if (individual & other_joined) or (joined & other_individual):
-        return "One of them joins FID and IID with '_': split them into two columns."
-    if {item.lstrip("0") for item in individual} & {item.lstrip("0") for item in other_individual}:
-        return "They match without leading zeros: one of them was read as numbers."
-    if {item.casefold() for item in individual} & {item.casefold() for item in other_individual}:
-        return "They match apart from upper and lower case."
-    return "Check that both describe the same people."
+def _refuse_renumbered(left: str, mine: Labels, right: str, theirs: Labels) -> None:
+    """A data frame numbered from 0 beside one whose numbers are the same in another order: which is meant is a
+    guess."""
+    for name, other, kept, moved in ((left, right, mine, theirs), (right, left, theirs, mine)):
+        if not (kept.counted and moved.sliced and moved.index is not None and kept.rows == moved.rows):
+            continue
+        numbers = pd.Index(np.arange(kept.rows).astype(str).astype(object))
+        if not (moved.index == numbers).all() and set(moved.index) == set(numbers):
+            raise AlignmentError(
+                f"The index of '{other}' has the numbers {', '.join(moved.index[:EXAMPLES])}, ..., those of '{name}' "
+                f"in another order: whether its rows go by number or by position would be a guess. {BY_POSITION} To "
+                "join them by label name the index of both."
+            )
+
+
+def _refuse_contradictions(sources: Mapping[str, Labels], first: str) -> None:
+    """Sources that go by position must not have labels that say otherwise."""
+    named = {name: labels for name, labels in sources.items() if labels.known and name != first}
+    for (left, mine), (right, theirs) in combinations(named.items(), 2):
+        found = _found(left, mine, right, theirs)
+        if found is not None and not (found[1] == np.arange(mine.rows)).all():
+            at = int((found[1] != np.arange(mine.rows)).argmax())
+            raise AlignmentError(
+                f"'{first}' has no labels, so its rows go by position, and '{left}' and '{right}' have theirs in "
+                f"different orders (row {at}, counted from 0, is '{mine.shown(at)}' and '{theirs.shown(at)}'). Give "
+                f"'{first}' labels, too: sample_ids=, columns FID and IID, or an index."
+            )
+
+
+def _first_lost(source: Labels, used: Index) -> str | None:
+    lost = np.ones(source.rows, dtype=np.bool_)
+    lost[used] = False
+    return source.shown(int(lost.argmax())) if lost.any() else None
+
+
+def _tell_much(anchor: Labels, shared: Mask, first: str, others: Mapping[str, tuple[Labels, Mask]]) -> None:
+    advice = (hint(anchor, other, absent) for other, absent in others.values() if absent.mean() > MUCH)
+    warn(
+        f"{int((~shared).sum()):,} of {anchor.rows:,} rows of '{first}' are not in "
+        f"{' and '.join(map(repr, others))} (first: '{anchor.shown(int((~shared).argmax()))}') and are left out. "
+        f"{next((told for told in advice if told), '')}".rstrip(),
+        RepairWarning,
+    )
+
+
+def _somebody(anchor: Labels, theirs: Labels, found: Mask, other: str, remedy: str) -> str:
+    absent = int((~found).sum())
+    advice = hint(anchor, theirs, ~found) if absent > MUCH * anchor.rows else ""
+    return (
+        f"{absent:,} of {anchor.rows:,} rows are not in '{other}' (first: '{anchor.shown(int((~found).argmax()))}'). "
+        f"{advice or remedy}"
+    )
+
+
+def _nobody(left: str, mine: Labels, right: str, theirs: Labels, way: str) -> str:
+    def examples(source: Labels) -> str:
+        kind = "FID IID" if source.families else "IID" if source.ids is not None else "index"
+        return f"{kind}: {'; '.join(source.shown(row) for row in range(min(EXAMPLES, source.rows)))}"
+
+    advice = hint(mine, theirs, np.ones(mine.rows, dtype=np.bool_)) or "Check that both describe the same people."
+    how = way.replace("index and ", "")
+    also = "" if mine.ids is not None and theirs.ids is not None else f" {BY_POSITION}"
+    return (
+        f"Nobody is in both '{left}' ({examples(mine)}) and '{right}' ({examples(theirs)}), matched by {how}. "
+        f"{advice}{also}"
+    )

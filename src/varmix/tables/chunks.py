@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,21 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from varmix.errors import DataError, FileFormatError, MissingExtraError, MissingFileError, OptionError
+from varmix.errors import MissingFileError, OptionError
 from varmix.tables.frame import try_frame
+from varmix.tables.table_file import BLOCK_LINES, PARQUET, open_table
+from varmix.tables.text import check_there
 
 Source = Callable[[Sequence[str]], Iterator[Any]]
 """Gives the chunks from the first on, each time it is called; of files only the columns of these names."""
 
-CHUNK_ROWS = 131_072
-"""Rows of a file that are read at a time: a megabyte a column."""
 
-COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
-PARQUET = (".parquet", ".pq")
-
-
-def open_source(source: Any, *, text: Sequence[str] = (), rows: int = CHUNK_ROWS) -> Source:
+def open_source(source: Any, *, text: Sequence[str] = (), rows: int = BLOCK_LINES) -> Source:
     """What `source` gives, chunk by chunk, as often as it is asked.
 
     `source` is a data frame; a list or another collection of data frames (or of mappings of arrays); a function that
@@ -96,13 +87,21 @@ class _Files:
     rows: int
 
     def __call__(self, names: Sequence[str]) -> Iterator[Any]:
-        for file in self.files:
-            parquet = file.suffix.lower() in PARQUET
-            yield from _parquet(file, names, self.rows) if parquet else _text(file, names, self.text, self.rows)
+        labels = [name for name in names if name in self.text]
+        numbers = [name for name in names if name not in self.text]
+        for path in self.files:
+            for values, text in open_table(path, row_names=True).frames(numbers, labels, rows=self.rows, strict=False):
+                yield pd.concat([values, text], axis=1)[list(names)]
 
 
 def _files(paths: Iterable[str | PathLike[str]], text: Sequence[str], rows: int) -> Source:
-    return _Files(files=tuple(file for path in paths for file in _listed(Path(path))), text=tuple(text), rows=rows)
+    return _Files(files=listed_files(paths), text=tuple(text), rows=rows)
+
+
+def listed_files(paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> tuple[Path, ...]:
+    """The files of one path or several, with the Parquet files of folders. Raises MissingFileError."""
+    given = [paths] if isinstance(paths, str | PathLike) else paths
+    return tuple(file for path in given for file in _listed(Path(path)))
 
 
 def _listed(path: Path) -> list[Path]:
@@ -111,49 +110,5 @@ def _listed(path: Path) -> list[Path]:
         if not inside:
             raise MissingFileError(f"The folder {path} holds no Parquet file. Name files, or another folder.")
         return inside
-    if not path.is_file():
-        raise MissingFileError(f"There is no file {path}. Check the path.")
+    check_there(path)
     return [path]
-
-
-def _text(path: Path, names: Sequence[str], text: Sequence[str], rows: int) -> Iterator[Any]:
-    # A label is what it reads, whatever the other rows of its chunk would make of it. All columns are read: pandas
-    # does not notice lines with too many fields where it is to read only some.
-    types = dict.fromkeys(text, str)
-    try:
-        with pd.read_csv(path, sep=_separator(path), dtype=types, na_values=["."], chunksize=rows) as reader:
-            for chunk in reader:
-                _refuse_absent(path, list(chunk.columns), names)
-                yield chunk[list(names)]
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, *DAMAGED) as error:
-        raise FileFormatError(f"{path} cannot be read as a table: {str(error).strip()}. Correct the file.") from error
-
-
-def _separator(path: Path) -> str:
-    with COMPRESSED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig") as file:
-        line = file.readline()
-    return next((mark for mark in ("\t", ",") if mark in line), r"\s+")
-
-
-def _parquet(path: Path, names: Sequence[str], rows: int) -> Iterator[Any]:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            'Parquet files need pyarrow, which is not installed: pip install "varmix[dask]".'
-        ) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            _refuse_absent(path, file.schema_arrow.names, names)
-            for batch in file.iter_batches(batch_size=rows, columns=list(names)):
-                yield pa.Table.from_batches([batch])
-    except (pa.ArrowException, OSError) as error:
-        raise FileFormatError(f"{path} cannot be read as Parquet: {str(error).strip()}. Correct the file.") from error
-
-
-def _refuse_absent(path: Path, there: Sequence[str], names: Sequence[str]) -> None:
-    absent = [name for name in names if name not in there]
-    if absent:
-        shown = ", ".join(there[:12]) + (", ..." if len(there) > 12 else "")
-        raise DataError(f"{path} has no column '{absent[0]}'. It has {shown}. Name the columns as the file does.")

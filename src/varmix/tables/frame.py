@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import DataError, NotFiniteError, ShapeError
-from varmix.tables.identifiers import EXACT_INTEGERS, SAMPLE_COLUMNS
+from varmix.tables.identifiers import EXACT_INTEGERS
 from varmix.typing import Index, Mask
 
 
@@ -41,13 +41,6 @@ def select_columns(data: Any, names: Iterable[str] | None = None) -> pd.DataFram
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
 
-def select_ids(data: Any) -> Any:
-    """The columns FID and IID of a data frame or mapping as they are, or None without IID. Raises DataError."""
-    frame = _frame(data)
-    there = [name for name in SAMPLE_COLUMNS if name in frame.columns]
-    return frame.select(there).to_native() if "IID" in there else None
-
-
 def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> Mask:
     """Rows with any of the columns missing, shape (n,)."""
     absent = np.zeros(len(frame), dtype=np.bool_)
@@ -71,13 +64,18 @@ def take_rows(frame: pd.DataFrame, rows: Index) -> pd.DataFrame:
     return part
 
 
+def mapping_frame(data: Any) -> Any:
+    """A mapping of columns as a data frame, anything else as it is. Raises ShapeError for columns of other lengths."""
+    if not isinstance(data, Mapping):
+        return data
+    try:
+        return pd.DataFrame(dict(data))
+    except ValueError as error:
+        raise ShapeError(f"The columns do not make a table: {error}. Give columns of the same length.") from error
+
+
 def _frame(data: Any) -> nw.DataFrame[Any]:
-    if isinstance(data, Mapping):
-        try:
-            data = pd.DataFrame(dict(data))
-        except ValueError as error:
-            raise ShapeError(f"The columns do not make a table: {error}. Give columns of the same length.") from error
-    frame = try_frame(data)
+    frame = try_frame(mapping_frame(data))
     if frame is None:
         raise DataError(f"A formula needs a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}.")
     return frame

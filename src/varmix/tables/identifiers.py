@@ -1,7 +1,10 @@
-"""Sample and variant identifiers as tables of text."""
+"""Sample and variant identifiers as text: what was read as a number is written as its digits."""
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
+from collections.abc import Iterable
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -9,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from varmix.errors import AlignmentError
+from varmix.errors import AlignmentError, DataError
 
 SAMPLE_COLUMNS = ("FID", "IID")
 VARIANT_COLUMNS = ("chromosome", "id", "position", "allele_1", "allele_2")
@@ -19,28 +22,52 @@ EXACT_INTEGERS = 2.0**53
 """Whole numbers up to here are the same in float64."""
 
 
+def id_columns(names: Iterable[Any]) -> dict[str, Any]:
+    """Which of the names are those of FID and IID: as PLINK writes them, else in any case, with '#' before them."""
+    listed = list(names)
+    found = {}
+    for wanted in SAMPLE_COLUMNS:
+        alike = [name for name in listed if str(name).strip().removeprefix("#").casefold() == wanted.casefold()]
+        exact = [name for name in alike if name == wanted]
+        if alike:
+            found[wanted] = (exact or alike)[0]
+    return found
+
+
 def sample_table(ids: Any, name: str) -> pd.DataFrame:
     """FID and IID as text, in the order given; plain ids become IIDs with FID '0', as do people without FID.
 
     `ids` is any data frame with IID and, if known, FID, or n plain ids. Integers become their digits, whole floats too.
     Raises AlignmentError for a table without IID, a missing IID, and for a person listed twice.
     """
+    table = id_table(ids, name)
+    refuse_duplicates(table, name)
+    return table
+
+
+def id_table(ids: Any, name: str) -> pd.DataFrame:
+    """As `sample_table`, where a person may be listed twice."""
+    if isinstance(ids, pd.MultiIndex):
+        ids = ids.to_frame(index=False)
     frame = nw.from_native(ids, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
-        if "IID" not in frame.columns:
+        there = id_columns(frame.columns)
+        if "IID" not in there:
             raise AlignmentError(
                 f"The sample ids of '{name}' have columns {list(frame.columns)}. A column IID is needed (and FID, if "
                 "known)."
             )
-        individual = id_text(frame["IID"].to_list())
-        family = id_text(frame["FID"].to_list()) if "FID" in frame.columns else np.array([None] * len(frame))
+        individual = id_text(frame[there["IID"]].to_list(), f"IID of '{name}'")
+        family = np.array([None] * len(individual), dtype=object)
+        if "FID" in there:
+            family = id_text(frame[there["FID"]].to_list(), f"FID of '{name}'")
     else:
         if np.ndim(ids) != 1:
             raise AlignmentError(
                 f"The sample ids of '{name}' have shape {np.shape(ids)}. Give n ids, or a data frame with IID and FID."
             )
-        individual = id_text(ids)
-        family = np.array([None] * len(individual))
+        individual = id_text(ids, f"The ids of '{name}'")
+        family = np.array([None] * len(individual), dtype=object)
     family = np.array([NO_FAMILY if item is None else item for item in family], dtype=object)
     absent = np.array([item is None for item in individual], dtype=np.bool_)
     if absent.any():
@@ -48,31 +75,46 @@ def sample_table(ids: Any, name: str) -> pd.DataFrame:
             f"'{name}' has no IID in row {int(absent.argmax())} (counted from 0; {int(absent.sum()):,} such rows). "
             "Give every person an id, or leave these rows out."
         )
-    table = pd.DataFrame({"FID": family, "IID": individual}, columns=list(SAMPLE_COLUMNS), dtype=object)
-    refuse_duplicates(table, name)
-    return table
+    return pd.DataFrame({"FID": family, "IID": individual}, columns=list(SAMPLE_COLUMNS), dtype=object)
 
 
-def id_text(values: Any) -> NDArray[np.object_]:
+def id_text(values: Any, what: str = "A column of ids") -> NDArray[np.object_]:
     """Ids as text, shape (n,), None where missing: integers as their digits, as are floats that are whole.
 
-    Tables with gaps hold whole numbers as floats, and up to 2^53 these are exact.
+    Tables with gaps hold whole numbers as floats, and up to 2^53 these are exact. Raises DataError, naming `what`, for
+    floats beyond, among which neighbouring ids are one number.
     """
     text = np.empty(len(values), dtype=object)
     for at, item in enumerate(values):
-        text[at] = _one_id(item)
+        text[at] = item if type(item) is str else _one_id(item, what)
     return text
 
 
-def _one_id(item: Any) -> str | None:
+def _one_id(item: Any, what: str) -> str | None:
     if item is None or item is pd.NA or item is pd.NaT or item is np.ma.masked:
         return None
     if isinstance(item, float | np.floating):
         number = float(item)
         if np.isnan(number):
             return None
-        return str(int(number)) if number.is_integer() and abs(number) <= EXACT_INTEGERS else str(item)
+        if number.is_integer() and abs(number) > EXACT_INTEGERS:
+            raise DataError(
+                f"{what} holds {item!r}: a float beyond 2^53, among which neighbouring ids are one number. Read the "
+                "column as text, or as integers that may be missing (pandas: dtype='Int64')."
+            )
+        return str(int(number)) if number.is_integer() else str(item)
+    if isinstance(item, decimal.Decimal) and item.is_finite() and item == item.to_integral_value():
+        return str(int(item))
+    if isinstance(item, dt.datetime | np.datetime64):
+        return _date_text(pd.Timestamp(item))
     return item.decode() if isinstance(item, bytes) else str(item)
+
+
+def _date_text(moment: Any) -> str | None:
+    """A day without time reads as a date does, whatever the type of the column."""
+    if moment is pd.NaT:
+        return None
+    return str(moment.date()) if moment == moment.normalize() and moment.tz is None else str(moment)
 
 
 def refuse_duplicates(table: pd.DataFrame, name: str) -> None:

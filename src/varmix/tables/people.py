@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from varmix.errors import DataError, FileFormatError, MissingFileError, OptionError, RepairWarning, warn
-from varmix.tables.identifiers import NO_FAMILY, refuse_duplicates
+from varmix.errors import DataError, FileFormatError, OptionError, RepairWarning, warn
+from varmix.tables.identifiers import NO_FAMILY, SAMPLE_COLUMNS, id_columns, refuse_duplicates
+from varmix.tables.table_file import TableFile, open_table
 
 TableKind = Literal["phenotype", "covariate"]
-MISSING_TOKENS = ("NA", "nan", "NaN", "NAN", ".", "")
 PLINK_MISSING = -9.0
 """PLINK 1 writes -9 for a missing phenotype, which is also a number that a trait can have."""
 SUSPICIOUS_COUNT = 3
@@ -37,97 +35,94 @@ def read_table(
 ) -> pd.DataFrame:
     """Columns FID and IID (text), then one column per variable: float64, or text for categories.
 
-    Tabs, commas or blanks separate; the header starts FID IID, #FID IID or #IID (FID is then '0'); header=False takes a
-    file without one and names its columns trait_1, trait_2, .... NA, nan, '.' and nothing are missing; -9 only when
-    asked. Of a file with other columns besides, `wanted` names those to convert; the others stay text as they are. A
-    covariate column without any number is categorical; `categorical` names further ones. Raises
+    Text (tabs, commas or blanks; quotes are taken off; .gz, .bz2 and .xz too) or Parquet. The header names FID and IID
+    in any case and place (without FID it is '0'; '#' before the first name and PLINK 2's SID are left out);
+    header=False takes a file without one and names its columns trait_1, trait_2, .... NA, nan, '.' and nothing are
+    missing; -9 only when asked. Of a file with other columns besides, `wanted` names those to convert; the others stay
+    text as they are. A covariate column without any number is categorical; `categorical` names further ones. Raises
     MissingFileError, FileFormatError (header, ragged lines), DataError (a cell that is not a number: column, line,
     value), AlignmentError (a person listed twice), OptionError. Gives a RepairWarning for a trait with many exact -9.
     """
     path = Path(path)
     if kind not in get_args(TableKind):
         raise OptionError(f"kind={kind!r} is not known. Use one of {', '.join(get_args(TableKind))}.")
-    names, lines, cells = _read_cells(path, header)
-    first = 1 if names[0] == "IID" else 2
-    unknown = [name for name in categorical if name not in names[first:]]
+    file, ids = _opened(path, header)
+    names = [name for name in file.names if name not in ids.values() and not _is_plink_sid(name, file)]
+    titles = dict(
+        zip(names, names if header else [f"trait_{number}" for number in range(1, len(names) + 1)], strict=True)
+    )
+    unknown = [name for name in categorical if name not in titles.values()]
     if unknown:
         raise OptionError(
-            f"{path} has no column '{unknown[0]}' to treat as categories. It has {', '.join(names[first:])}."
+            f"{path} has no column '{unknown[0]}' to treat as categories. It has {', '.join(titles.values())}."
         )
-    columns = {
-        name: np.array(values, dtype=object) for name, values in zip(names, zip(*cells, strict=True), strict=True)
-    }
-    family = columns["FID"] if first == 2 else np.full(len(cells), NO_FAMILY, dtype=object)
-    ids = {"FID": family, "IID": columns["IID"]}
-    _refuse_empty_ids(ids, path, lines)
-    refuse_duplicates(pd.DataFrame(ids, dtype=object), path.name)
+    cells, lines = _cells(file, [*ids.values(), *names])
+    people = pd.DataFrame(
+        {
+            key: cells[ids[key]] if key in ids else pd.Series([NO_FAMILY] * len(cells), dtype=object)
+            for key in SAMPLE_COLUMNS
+        },
+        dtype=object,
+    )
+    _refuse_empty_ids(people, path, lines)
+    refuse_duplicates(people, path.name)
     values: dict[str, pd.Series] = {}
-    for name in names[first:]:
-        if wanted is not None and name not in wanted:
-            values[name] = pd.Series(columns[name], dtype=object)
+    for name, title in titles.items():
+        if wanted is not None and title not in wanted:
+            values[title] = cells[name]
             continue
-        allowed = kind == "covariate" or name in categorical
-        column = _convert(columns[name], name, path, lines, allow_text=allowed, force_text=name in categorical)
+        allowed = kind == "covariate" or title in categorical
+        given = cells[name].to_numpy(dtype=object)
+        column = _convert(given, title, path, lines, allow_text=allowed, force_text=title in categorical)
         is_number = column.dtype == np.float64
-        values[name] = pd.Series(
-            _treat_minus_nine(column, name, path, minus_nine_is_missing) if is_number else column, dtype=column.dtype
+        values[title] = pd.Series(
+            _treat_minus_nine(column, title, path, minus_nine_is_missing) if is_number else column, dtype=column.dtype
         )
-    return pd.concat([pd.DataFrame(ids, dtype=object), pd.DataFrame(values)], axis=1)
+    return pd.concat([people, pd.DataFrame(values)], axis=1)
 
 
-def _read_cells(path: Path, header: bool) -> tuple[list[str], list[int], list[list[str]]]:
-    if not path.is_file():
-        there = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, there, n=3)
-        hint = f"Similar files there: {', '.join(near)}." if near else "Check the path."
-        raise MissingFileError(f"{path} is not there. {hint}")
-    numbered = [(number, row) for number, row in _split(path) if row]
-    if not numbered:
-        raise FileFormatError(f"{path} is empty. It needs a header FID IID ... and one line per person.")
-    width = len(numbered[0][1])
-    names = _header_names(numbered[0][1], path) if header else _default_names(width, path)
-    body = numbered[1:] if header else numbered
-    if not body:
-        raise FileFormatError(f"{path} has a header and no further line.")
-    for number, row in body:
-        if len(row) != width:
-            raise FileFormatError(f"{path}, line {number}: {len(row)} columns where the first line has {width}.")
-    return names, [number for number, _ in body], [row for _, row in body]
-
-
-def _split(path: Path) -> list[tuple[int, list[str]]]:
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        first = handle.readline()
-        handle.seek(0)
-        mark = "\t" if "\t" in first else "," if "," in first else None
-        if mark is None:
-            return [(number, line.split()) for number, line in enumerate(handle, start=1)]
-        reader = csv.reader(handle, delimiter=mark)
-        return [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-
-
-def _header_names(fields: list[str], path: Path) -> list[str]:
-    names = [fields[0].removeprefix("#"), *fields[1:]]
-    if names[0] != "IID" and names[:2] != ["FID", "IID"]:
+def _opened(path: Path, header: bool) -> tuple[TableFile, dict[str, str]]:
+    """The file, and which of its columns are FID and IID."""
+    file = open_table(path, header=header)
+    if not header:
+        if len(file.names) < 3:
+            raise FileFormatError(
+                f"{path} has {len(file.names)} columns; without a header it needs FID, IID and at least one trait."
+            )
+        return file, {"FID": file.names[0], "IID": file.names[1]}
+    ids = id_columns(file.names)
+    if "IID" not in ids:
         raise FileFormatError(
-            f"{path} starts with '{' '.join(fields[:3])}', not with the header FID IID (or #FID IID, or #IID). "
+            f"{path} starts with '{' '.join(file.names[:3])}', not with the header FID IID (or #FID IID, or #IID). "
             "Add a header, or pass header=False for a file without one."
         )
-    repeated = [name for at, name in enumerate(names) if name in names[:at]]
-    if repeated:
-        raise FileFormatError(f"{path} has two columns named '{repeated[0]}'. Give every column its own name.")
-    return names
+    file.refuse_twice()
+    return file, ids
 
 
-def _default_names(width: int, path: Path) -> list[str]:
-    if width < 3:
-        raise FileFormatError(f"{path} has {width} columns; without a header it needs FID, IID and at least one trait.")
-    return ["FID", "IID", *(f"trait_{number}" for number in range(1, width - 1))]
+def _is_plink_sid(name: str, file: TableFile) -> bool:
+    """PLINK 2 writes a third id beside FID and IID, of the sample; it is no trait."""
+    at = file.names.index(name)
+    return name.casefold() == "sid" and at > 0 and file.names[at - 1].casefold() == "iid"
 
 
-def _refuse_empty_ids(ids: dict[str, NDArray[np.object_]], path: Path, lines: list[int]) -> None:
-    for name, values in ids.items():
-        empty = values == ""
+def _cells(file: TableFile, names: Sequence[str]) -> tuple[pd.DataFrame, list[int]]:
+    """Cells as text, and the numbers of their lines (of Parquet their rows, from 1)."""
+    if file.parquet:
+        parts = [text for _, text in file.frames((), names)]
+        lines = list(range(1, sum(len(part) for part in parts) + 1))
+    else:
+        blocks = list(file.blocks())
+        parts = [pd.DataFrame({name: block.text(name) for name in names}) for block in blocks]
+        lines = [number for block in blocks for number, _ in block.lines]
+    if not lines:
+        raise FileFormatError(f"{file.path} has a header and no further line.")
+    return pd.concat(parts, ignore_index=True), lines
+
+
+def _refuse_empty_ids(people: pd.DataFrame, path: Path, lines: list[int]) -> None:
+    for name in SAMPLE_COLUMNS:
+        empty = people[name].isna().to_numpy()
         if empty.any():
             raise FileFormatError(
                 f"{path}, line {lines[int(empty.argmax())]}: {name} is empty. Give every person an id."
@@ -137,9 +132,8 @@ def _refuse_empty_ids(ids: dict[str, NDArray[np.object_]], path: Path, lines: li
 def _convert(
     cells: NDArray[np.object_], name: str, path: Path, lines: list[int], *, allow_text: bool, force_text: bool
 ) -> NDArray[Any]:
-    missing = np.isin(cells.astype(str), MISSING_TOKENS)
-    text = cells.copy()
-    text[missing] = None
+    missing = np.asarray(pd.isna(cells), dtype=np.bool_)
+    text = cells
     if force_text:
         return text
     numbers = np.full(cells.size, np.nan)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import OptionError, ShapeError
 from varmix.models.linear.fixed_block import fixed_block
 from varmix.models.linear.model import Term
 from varmix.results.variance_components.estimates import Estimates
-from varmix.typing import Matrix, Vector
+from varmix.results.variance_components.new_rows import RememberedTerm, predict_rows
+from varmix.typing import Vector
 
 BLOCK = 512
 """Columns handled at a time where a standard deviation is asked for each effect."""
@@ -104,47 +104,36 @@ class Prediction:
         return pd.MultiIndex.from_frame(ids) if "FID" in ids else pd.Index(ids.iloc[:, 0])
 
     def predict(
-        self,
-        covariates: Any,
-        designs: Mapping[str, Any],
-        kernels: Mapping[str, Any],
-        rows: int | None,
+        self, new: Any, designs: Mapping[str, Any] | None, kernels: Mapping[str, Any] | None, rows: int | None
     ) -> Vector:
-        """`Z* w + sum_k X*_k E[b_k] + sum_k s_k K*_k P y` with the training coding, centring and scaling [VC-6]."""
-        unknown = [name for name in (*designs, *kernels) if name not in self.model.names[:-1]]
-        if unknown:
-            raise OptionError(f"The fit has no term '{unknown[0]}'. It has: {', '.join(self.model.names[:-1])}.")
-        parts = []
-        for component, term in enumerate(self.model.terms):
-            if term.design is not None and term.name in designs:
-                new = term.design.apply(designs[term.name])
-                parts.append(new.multiply(self.design_effects(component)))
-            elif term.design is None and term.name in kernels:
-                parts.append(self._kernel_part(component, np.asarray(kernels[term.name], dtype=np.float64)))
-            else:
-                raise OptionError(
-                    f"Prediction needs term '{term.name}': pass {term.kind}s={{'{term.name}': ...}}"
-                    + (" with the rows K(new, training)." if term.kind == "kernel" else " for the new rows.")
-                )
-        lengths = {len(part) for part in parts}
-        if len(lengths) > 1:
-            raise ShapeError(f"The new designs and kernels have different numbers of rows: {sorted(lengths)}.")
-        count = lengths.pop() if lengths else rows
-        encoded = self.model.design.encode(covariates, count)
-        if count is not None and len(encoded) != count:
-            raise ShapeError(f"The new covariates have {len(encoded)} rows, the new designs or kernels {count}.")
-        fixed = encoded @ (self.estimates.fixed.estimate * self.model.units.response)
-        return np.asarray(fixed + sum(parts))
+        """Expected responses of new rows, by the training coding, centring and scaling [VC-6]."""
+        fixed = self.estimates.fixed.estimate * self.model.units.response
+        return predict_rows(
+            self.remembered(),
+            lambda table, count: np.asarray(self.model.design.encode(table, count) @ fixed),
+            new,
+            designs=designs,
+            kernels=kernels,
+            rows=rows,
+        )
 
-    def _kernel_part(self, component: int, cross: Matrix) -> Vector:
-        if cross.ndim != 2 or cross.shape[1] != self.model.design.n:
-            raise ShapeError(
-                f"The kernel between new and training rows has shape {cross.shape}; it needs one column for each of "
-                f"the {self.model.design.n} rows used in the fit."
+    def remembered(self) -> list[RememberedTerm]:
+        """The terms as predictions need them."""
+        return [
+            RememberedTerm(
+                name=term.name,
+                design=term.design,
+                effects=self.effects(component, sd=False),
+                weights=self._kernel_weights(component) if term.design is None else None,
             )
+            for component, term in enumerate(self.model.terms)
+        ]
+
+    def _kernel_weights(self, component: int) -> Vector:
+        """`s_k P y`, shape (n,), in the units of the data."""
         units = self.model.units
         scale = self.estimates.admissible[component] / units.kernels[component] * units.response
-        return np.asarray(cross @ self.projected * scale)
+        return np.asarray(self.projected * scale)
 
     def simulate(self, rng: np.random.Generator) -> Vector:
         """A response drawn from the fitted model: block A from V_AA, block U given block A."""

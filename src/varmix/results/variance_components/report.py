@@ -308,7 +308,7 @@ class VarianceComponentsReport(Report):
         _refuse_options(options)
         if new is None and designs is None and kernels is None:
             return np.asarray(self.model.design.y - self.prediction.residuals())
-        return self.prediction.predict(new, designs or {}, kernels or {}, rows)
+        return self.prediction.predict(new, designs, kernels, rows)
 
     def simulate(self, rng: np.random.Generator) -> Vector:
         """A response drawn from the fitted model, shape (n,)."""

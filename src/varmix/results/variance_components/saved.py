@@ -8,31 +8,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import NotAvailableError, OptionError, ShapeError
-from varmix.formula.encode import Encoder
+from varmix.errors import NotAvailableError, OptionError
+from varmix.formula.encode import encode_saved
 from varmix.genotype.design import StandardisedDesign
 from varmix.genotype.source import RecordedSource
+from varmix.results.variance_components.new_rows import RememberedTerm, predict_rows
 from varmix.results.variance_components.prediction import Prediction
-from varmix.typing import Matrix, Vector
+from varmix.typing import Vector
 
 
 def state_of(prediction: Prediction) -> dict[str, Any]:
     """The state, as JSON values, arrays and data frames."""
     model, encoder = prediction.model, prediction.model.design.encoder
     terms: dict[str, Any] = {}
-    for component, term in enumerate(model.terms):
-        if term.design is None:
-            weight = prediction.estimates.admissible[component] / model.units.kernels[component]
-            terms[term.name] = {"kind": "kernel", "weights": prediction.projected * (weight * model.units.response)}
-        else:
-            terms[term.name] = {"kind": "design", **_design_state(term.design)}
-        terms[term.name]["effects"] = prediction.effects(component, sd=False)
+    for term in prediction.remembered():
+        held = {"weights": term.weights} if term.design is None else _design_state(term.design)
+        terms[term.name] = {"kind": term.kind, **held, "effects": term.effects}
     return {
         "coefficients": prediction.estimates.fixed.estimate * model.units.response,
         "columns": list(model.design.names),
-        "coding": None
-        if encoder.spec is not None
-        else {"n_columns": encoder.n_columns, "adds_intercept": encoder.adds_intercept, "kept": encoder.kept},
+        "coding": encoder.state(),
         "fitted": model.design.y - prediction.residuals(),
         "terms": terms,
     }
@@ -92,52 +87,22 @@ def predict_saved(state: Mapping[str, Any], new: Any, options: dict[str, Any]) -
     if new is None and designs is None and kernels is None:
         fitted: Vector = state["fitted"]
         return fitted.copy()
-    _refuse_unknown(state, [*(designs or {}), *(kernels or {})])
-    parts = []
-    for name, term in state["terms"].items():
-        given = (designs if term["kind"] == "design" else kernels) or {}
-        if name not in given:
-            raise OptionError(f"Prediction needs term '{name}': pass {term['kind']}s={{'{name}': ...}}.")
-        if term["kind"] == "design":
-            effects = term["effects"]["estimate"].to_numpy()
-            parts.append(_design(name, term).apply(given[name]).multiply(effects))
-        else:
-            parts.append(_kernel_part(np.asarray(given[name], dtype=np.float64), term["weights"]))
-    lengths = {len(part) for part in parts}
-    if len(lengths) > 1:
-        raise ShapeError(f"The new designs and kernels have different numbers of rows: {sorted(lengths)}.")
-    count = lengths.pop() if lengths else rows
-    encoded = _encoded(state, new, count)
-    if count is not None and len(encoded) != count:
-        raise ShapeError(f"The new covariates have {len(encoded)} rows, the new designs or kernels {count}.")
-    return np.asarray(encoded @ state["coefficients"] + sum(parts))
-
-
-def _refuse_unknown(state: Mapping[str, Any], names: list[str]) -> None:
-    unknown = [name for name in names if name not in state["terms"]]
-    if unknown:
-        raise OptionError(f"The fit has no term '{unknown[0]}'. It has: {', '.join(state['terms'])}.")
-
-
-def _kernel_part(cross: Matrix, weights: Vector) -> Vector:
-    if cross.ndim != 2 or cross.shape[1] != len(weights):
-        raise ShapeError(f"The kernel has shape {cross.shape}; it needs {len(weights)} columns, one per training row.")
-    return np.asarray(cross @ weights)
-
-
-def _encoded(state: Mapping[str, Any], new: Any, rows: int | None) -> Matrix:
-    coding, columns = state["coding"], state["columns"]
-    if coding is not None:
-        return Encoder(spec=None, variables=(), **coding).encode(new, rows)
-    if columns == ["(Intercept)"] and new is None and rows is not None:
-        return np.ones((rows, 1))
-    table = None if new is None else pd.DataFrame(new)
-    wanted = [name for name in columns if name != "(Intercept)"]
-    if table is None or any(name not in table for name in wanted):
-        raise NotAvailableError(
-            "This fit was made by a formula, and a saved fit keeps the coded columns rather than the formula's code: "
-            f"pass a table with the columns {', '.join(wanted)}."
+    terms = [
+        RememberedTerm(
+            name=name,
+            design=_design(name, term) if term["kind"] == "design" else None,
+            effects=term["effects"],
+            weights=term.get("weights"),
         )
-    return np.column_stack(
-        [np.ones(len(table)) if name == "(Intercept)" else table[name].to_numpy(dtype=float) for name in columns]
+        for name, term in state["terms"].items()
+    ]
+    return predict_rows(
+        terms,
+        lambda table, count: np.asarray(
+            encode_saved(state["columns"], state["coding"], table, count) @ state["coefficients"]
+        ),
+        new,
+        designs=designs,
+        kernels=kernels,
+        rows=rows,
     )

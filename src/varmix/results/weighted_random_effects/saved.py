@@ -10,7 +10,7 @@ import pandas as pd
 
 from varmix.errors import NotAvailableError, OptionError
 from varmix.formula import Design
-from varmix.formula.encode import Encoder
+from varmix.formula.encode import encode_saved
 from varmix.typing import Vector
 
 
@@ -18,14 +18,10 @@ def state_of(
     design: Design | None, fixed: Vector, fitted: Vector, effects: Mapping[str, pd.DataFrame]
 ) -> dict[str, Any]:
     """The state, as JSON values, arrays and data frames."""
-    coding = None
-    if design is not None and design.encoder.spec is None:
-        encoder = design.encoder
-        coding = {"n_columns": encoder.n_columns, "adds_intercept": encoder.adds_intercept, "kept": encoder.kept}
     return {
         "coefficients": fixed,
         "columns": [] if design is None else list(design.names),
-        "coding": coding,
+        "coding": None if design is None else design.encoder.state(),
         "fitted": fitted,
         "effects": dict(effects),
     }
@@ -50,14 +46,4 @@ def predict_saved(state: Mapping[str, Any], new: Any, options: dict[str, Any]) -
     columns = state["columns"]
     if not columns:
         raise NotAvailableError("This model has no covariates: a response of a new group is expected to be 0.")
-    if state["coding"] is not None:
-        encoder = Encoder(spec=None, variables=(), **state["coding"])
-        return np.asarray(encoder.encode(new, None) @ state["coefficients"])
-    table, wanted = pd.DataFrame(new), [name for name in columns if name != "(Intercept)"]
-    if any(name not in table for name in wanted):
-        raise NotAvailableError(
-            "A saved fit keeps the coded columns of a table of covariates rather than how they were coded: pass a "
-            f"table with the columns {', '.join(wanted)}."
-        )
-    parts = [np.ones(len(table)) if name == "(Intercept)" else table[name].to_numpy(dtype=float) for name in columns]
-    return np.asarray(np.column_stack(parts) @ state["coefficients"])
+    return np.asarray(encode_saved(columns, state["coding"], new, None) @ state["coefficients"])

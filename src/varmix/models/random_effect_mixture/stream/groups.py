@@ -15,6 +15,7 @@ from varmix.models.random_effect_mixture.number_range import without_vanishing
 from varmix.models.random_effect_mixture.reduction import Reduction, Scales
 from varmix.models.random_effect_mixture.stream.rows import Rows
 from varmix.models.random_effect_mixture.units import Units
+from varmix.tables.group_labels import numbered, text_labels
 from varmix.typing import Index, Vector
 
 
@@ -37,8 +38,8 @@ class GroupRecords:
     @classmethod
     def of(cls, rows: Rows) -> GroupRecords:
         """Of some rows. Raises DataError for a group whose rows differ in weight."""
-        codes, labels = pd.factorize(np.empty(0, dtype=object) if rows.group is None else rows.group)
-        group, count = np.asarray(codes, dtype=np.intp), len(labels)
+        group, labels = numbered(np.empty(0, dtype=object) if rows.group is None else rows.group)
+        count = len(labels)
         scales = Scales(response=power_of_two(rows.y), regressor=power_of_two(rows.x))
         y, x = rows.y / scales.response, rows.x / scales.regressor
         q = _sums(group, x * x, count)
@@ -50,7 +51,7 @@ class GroupRecords:
             _refuse_unequal(rows.weight, weight[group], lambda row: labels[group[row]])
         return cls(
             scales=scales,
-            labels=pd.Index(labels),
+            labels=labels,
             rows=_sums(group, np.ones(len(y)), count),
             q=q,
             slope=slope,
@@ -69,6 +70,8 @@ class GroupRecords:
             response=max(self.scales.response, other.scales.response),
             regressor=max(self.scales.regressor, other.scales.regressor),
         )
+        if self.labels.dtype != other.labels.dtype:  # read as numbers in one chunk and as text in another
+            return self._in_text() + other._in_text()
         at = np.asarray(self.labels.get_indexer(other.labels), dtype=np.intp)
         new, known = np.flatnonzero(at < 0), np.flatnonzero(at >= 0)
         theirs = other.scaled(scales)
@@ -113,6 +116,9 @@ class GroupRecords:
             scales=scales,
             log_jacobian=log_jacobian,
         )
+
+    def _in_text(self) -> GroupRecords:
+        return replace(self, labels=text_labels(self.labels))
 
     def _merged(self, at: Index, other: GroupRecords) -> GroupRecords:
         """Two regressions through the origin are one: what their slopes differ goes to the residual."""

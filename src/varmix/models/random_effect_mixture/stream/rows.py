@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from varmix.errors import DataError, NotFiniteError, OptionError, ShapeError
 from varmix.tables.frame import try_frame
+from varmix.tables.group_labels import group_labels, joined_labels
 from varmix.typing import Mask, Vector
 
 OnMissing = Literal["error", "drop"]
@@ -132,8 +133,7 @@ def _complete(
     missing = {name: np.isnan(column) for name, column in values.items()}
     labels = None
     if columns.group is not None:
-        labels = frame[columns.group].to_numpy()
-        missing[columns.group] = np.asarray(pd.isna(labels), dtype=np.bool_)
+        labels, missing[columns.group] = group_labels(frame[columns.group], f"group column '{columns.group}'")
     kept = ~np.logical_or.reduce(list(missing.values()))
     if kept.all():
         return values, labels, kept
@@ -168,14 +168,8 @@ def _joined(parts: list[Rows]) -> Rows:
         y=np.concatenate([part.y for part in parts]),
         x=np.concatenate([part.x for part in parts]),
         weight=np.concatenate(weights) if weights else None,
-        group=_labels(groups) if groups else None,
+        group=joined_labels(groups) if groups else None,
     )
-
-
-def _labels(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """Labels of chunks that are typed differently (integers, then text) stay what they are."""
-    same = len({part.dtype for part in parts}) == 1
-    return np.concatenate(parts if same else [part.astype(object) for part in parts])
 
 
 def _frame(chunk: Any, columns: Columns, place: Place) -> nw.DataFrame[Any]:

@@ -1,0 +1,248 @@
+"""Tables in files, text or Parquet: their headers, and their cells a block of lines at a time."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from varmix.errors import DataError, FileFormatError, MissingExtraError
+from varmix.tables.identifiers import id_text
+from varmix.tables.text import check_there, open_text, separator_of, split_cells
+
+PARQUET = (".parquet", ".pq")
+MISSING_TOKENS = ("NA", "nan", "NaN", "NAN", ".", "")
+"""How missing cells are written, in labels too."""
+MISSING_NUMBERS = (*MISSING_TOKENS, "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>", "-nan", "-NaN")
+"""How missing numbers are written besides."""
+BLOCK_LINES = 131_072
+"""Lines that are read at a time: a megabyte a column of numbers."""
+SHOWN_NAMES = 12
+"""Columns of a file that an error lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFile:
+    """A file with its header: `names` of the columns in order, without the '#' before the first.
+
+    Of text: `mark` separates cells (None: blanks), `header` is the number of the header's line (0: none), and with
+    `row_names` lines have a cell more than the header, as R writes them: it comes first, under the name "".
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    mark: str | None = None
+    header: int = 0
+    row_names: bool = False
+    parquet: bool = False
+
+    def column(self, name: str) -> int:
+        """Position of a column. Raises DataError for one that is not there or is there twice."""
+        count = self.names.count(name)
+        if count == 1:
+            return self.names.index(name)
+        if count:
+            raise DataError(f"{self.path} has {count} columns named '{name}'. Give every column its own name.")
+        near = difflib.get_close_matches(name, self.names, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise DataError(f"{self.path} has no column '{name}'.{hint} It has {self.shown()}.")
+
+    def shown(self) -> str:
+        """The names as an error lists them."""
+        return ", ".join(self.names[:SHOWN_NAMES]) + (", ..." if len(self.names) > SHOWN_NAMES else "")
+
+    def refuse_twice(self) -> None:
+        """Raise FileFormatError for two columns of a name."""
+        twice = [name for at, name in enumerate(self.names) if name in self.names[:at]]
+        if twice:
+            raise FileFormatError(f"{self.path} has two columns named '{twice[0]}'. Give every column its own name.")
+
+    def frames(
+        self, numbers: Sequence[str], labels: Sequence[str], *, rows: int = BLOCK_LINES, strict: bool = True
+    ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Columns of numbers (float64) and of labels (text, None where missing), `rows` lines at a time.
+
+        Without `strict` a column of `numbers` that holds other cells is left
+        as text. Raises DataError (a cell that is no finite number: line, column, value; a column that is not there),
+        FileFormatError (ragged or damaged).
+        """
+        for name in (*numbers, *labels):
+            self.column(name)
+        if self.parquet:
+            yield from _parquet_frames(self, numbers, labels, rows, strict)
+            return
+        for block in self.blocks(rows):
+            values = pd.DataFrame(block.numbers(numbers, strict=strict), index=pd.RangeIndex(len(block.lines)))
+            yield values, pd.DataFrame({name: block.text(name) for name in labels}, index=values.index)
+
+    def blocks(self, rows: int = BLOCK_LINES) -> Iterator[Block]:
+        """Lines below the header that are not blank. Raises FileFormatError for one with another number of cells."""
+        with open_text(self.path) as handle:
+            numbered = ((number, line) for number, line in enumerate(handle, start=1) if line.strip())
+            body = (item for item in numbered if item[0] > self.header)
+            while part := list(islice(body, rows)):
+                self._check_widths(part)
+                yield Block(file=self, lines=part)
+
+    def _check_widths(self, lines: list[tuple[int, str]]) -> None:
+        width = len(self.names)
+        for number, line in lines:
+            plain = self.mark is not None and '"' not in line
+            if plain:
+                found = line.count(str(self.mark)) + 1
+            else:  # str.split is faster, and knows more kinds of blanks
+                found = len(line.split()) if self.mark is None and line.isascii() and '"' not in line else len(
+                    split_cells(line, self.mark)
+                )  # fmt: skip
+            if found != width:
+                more = " Tables that R wrote have it with row names: write them with row.names=FALSE."
+                raise FileFormatError(
+                    f"{self.path}, line {number}: {found} columns where the header has {width}."
+                    f"{more if found == width + 1 else ' Check the file.'}"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Some lines of a text file with their numbers, all of as many cells as the header."""
+
+    file: TableFile
+    lines: list[tuple[int, str]]
+
+    def text(self, name: str) -> pd.Series[Any]:
+        """Cells of a column as they stand, None where missing."""
+        cells = self._read([self.file.column(name)], list(MISSING_TOKENS), dtype=str).iloc[:, 0].astype(object)
+        return cells.where(cells.notna(), None).rename(name)
+
+    def numbers(self, names: Sequence[str], *, strict: bool) -> dict[str, pd.Series[Any]]:
+        """Columns of numbers. Raises DataError with the line of the first cell that is not a finite one."""
+        places = [self.file.column(name) for name in names]
+        if not places:
+            return {}
+        values = self._read(places, list(MISSING_NUMBERS), low_memory=False)
+        found: dict[str, pd.Series[Any]] = {}
+        for name, place in zip(names, places, strict=True):
+            column = values[place]
+            if column.dtype.kind in "fiu" and not np.isinf(column.to_numpy(dtype=np.float64)).any():
+                found[name] = column.astype(np.float64)
+            elif strict:
+                found[name] = self._checked(name)
+            else:
+                found[name] = column if column.dtype.kind in "fiu" else self.text(name)
+        return found
+
+    def _checked(self, name: str) -> pd.Series[Any]:
+        cells = self.text(name)
+        values = pd.to_numeric(cells.where(~cells.isin(MISSING_NUMBERS), None), errors="coerce").astype(np.float64)
+        wrong = (cells.notna() & ~cells.isin(MISSING_NUMBERS) & ~np.isfinite(values)).to_numpy()
+        if wrong.any():
+            at = int(wrong.argmax())
+            raise DataError(
+                f"{self.file.path}, line {self.lines[at][0]}, column '{name}': '{cells.iloc[at]}' is not a finite "
+                f"number ({int(wrong.sum()):,} such cells). Missing values are written NA."
+            )
+        return values
+
+    def _read(self, places: Sequence[int], missing: list[str], **options: Any) -> pd.DataFrame:
+        return pd.read_csv(
+            io.StringIO("".join(line for _, line in self.lines)),
+            sep=self.file.mark or r"\s+",
+            header=None,
+            names=range(len(self.file.names)),
+            usecols=sorted(set(places)),
+            index_col=False,
+            na_values=missing,
+            keep_default_na=False,
+            skipinitialspace=True,
+            **options,
+        )
+
+
+def open_table(path: Path, *, header: bool = True, row_names: bool = False) -> TableFile:
+    """The header of a file. Lines before it that begin with '##' are left out; text may be compressed.
+
+    Without `header` columns are named by their numbers, from 0. With `row_names` lines may have a cell more than the
+    header. Raises MissingFileError, FileFormatError (empty, not text, damaged), MissingExtraError (Parquet without
+    pyarrow).
+    """
+    if path.suffix.lower() in PARQUET:
+        check_there(path)
+        with _pyarrow(path) as parquet:
+            return TableFile(path=path, names=tuple(parquet.read_schema(path).names), parquet=True)
+    with open_text(path) as handle:
+        lines = ((number, line) for number, line in enumerate(handle, start=1) if line.strip())
+        first = list(islice((item for item in lines if not item[1].startswith("##")), 2))
+    if not first:
+        raise FileFormatError(f"{path} is empty. It needs a header with the names of the columns, and a line per row.")
+    mark = separator_of(first[0][1])
+    names = split_cells(first[0][1], mark)
+    if not header:
+        return TableFile(path=path, names=tuple(map(str, range(len(names)))), mark=mark, header=0)
+    names[0] = names[0].removeprefix("#")
+    more = row_names and len(first) > 1 and len(split_cells(first[1][1], mark)) == len(names) + 1
+    names = ["", *names] if more else names
+    return TableFile(path=path, names=tuple(names), mark=mark, header=first[0][0], row_names=more)
+
+
+def label_column(file: TableFile) -> str:
+    """Of a Parquet file the column that names its rows: the index of pandas, else the first of text, or the first."""
+    with _pyarrow(file.path) as parquet:
+        schema = parquet.read_schema(file.path)
+    index = [name for name in (schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(name, str)]
+    texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if _is_text(str(kind))]
+    return str([*index, *texts, *schema.names][0])
+
+
+def _is_text(kind: str) -> bool:
+    return kind in ("string", "large_string", "string_view") or kind.startswith("dictionary")
+
+
+def _parquet_frames(
+    file: TableFile, numbers: Sequence[str], labels: Sequence[str], rows: int, strict: bool
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    with _pyarrow(file.path) as parquet, parquet.ParquetFile(file.path) as table:
+        for batch in table.iter_batches(batch_size=rows, columns=list(dict.fromkeys((*numbers, *labels)))):
+            index = pd.RangeIndex(batch.num_rows)
+            columns = {name: batch.column(batch.schema.get_field_index(name)) for name in (*numbers, *labels)}
+            values = {name: _parquet_numbers(columns[name], name, file.path, strict) for name in numbers}
+            names = {name: id_text(columns[name].to_pylist(), f"{file.path}, column '{name}'") for name in labels}
+            yield pd.DataFrame(values, index=index), pd.DataFrame(names, index=index, dtype=object)
+
+
+def _parquet_numbers(column: Any, name: str, path: Path, strict: bool) -> Any:
+    cells = column.to_pandas()
+    if cells.dtype.kind in "fiub":
+        return cells.astype(np.float64)
+    if column.null_count == len(column):
+        return np.full(len(column), np.nan)
+    if str(column.type) == "bool":  # with missing ones
+        return cells.astype(np.float64)
+    if strict:
+        raise DataError(f"{path}, column '{name}' holds {column.type}, not numbers. Choose another column.")
+    return cells
+
+
+@contextmanager
+def _pyarrow(path: Path) -> Iterator[Any]:
+    """pyarrow's reader. Raises MissingExtraError, FileFormatError."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError(
+            'Parquet files need pyarrow, which is not installed: pip install "varmix[dask]".'
+        ) from error
+    try:
+        yield parquet
+    except (pa.ArrowException, OSError) as error:
+        raise FileFormatError(
+            f"{path} cannot be read as Parquet: {str(error).strip()}. Check that it is whole."
+        ) from error
