@@ -23,7 +23,15 @@ if TYPE_CHECKING:
         variance_components_many,
         weighted_random_effects,
     )
-    from varmix.genotype import ArraySource, RelationshipMatrix, open_plink, read_grm, split_by_annotation, write_grm
+    from varmix.genotype import (
+        ArraySource,
+        RelationshipMatrix,
+        open_plink,
+        read_grm,
+        relationship_matrix,
+        split_by_annotation,
+        write_grm,
+    )
     from varmix.iteration import Status
     from varmix.plots import plot_components, plot_paths, plot_profile
     from varmix.results import Fit, load
@@ -46,6 +54,7 @@ _HOME = {
     "RelationshipMatrix": "varmix.genotype",
     "open_plink": "varmix.genotype",
     "read_grm": "varmix.genotype",
+    "relationship_matrix": "varmix.genotype",
     "split_by_annotation": "varmix.genotype",
     "write_grm": "varmix.genotype",
     "Status": "varmix.iteration",
@@ -77,6 +86,7 @@ __all__ = [
     "plot_profile",
     "random_effect_mixture",
     "read_grm",
+    "relationship_matrix",
     "split_by_annotation",
     "variance_components",
     "variance_components_many",

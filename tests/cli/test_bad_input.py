@@ -198,8 +198,9 @@ def test_no_more_people_than_covariates(vc, files):
 def test_not_a_number_in_a_relationship_matrix(run, files, tmp_path):
     people = table(files / "demo.pheno.tsv")[["FID", "IID"]]
     matrix = np.eye(len(people))
-    matrix[30, 4] = np.nan
     vm.write_grm(tmp_path / "kin", matrix, people)
+    matrix[30, 4] = np.nan  # as other programs write two people without a shared variant
+    matrix[np.tril_indices(len(people))].astype("<f4").tofile(tmp_path / "kin.grm.bin")
     refused(
         run("vc", "--grm", tmp_path / "kin", "--pheno", files / "demo.pheno.tsv", "--trait", "bmi"),
         3, "Kernel 'kin': entry (4, 30) is nan", "Drop that row and column",
@@ -342,3 +343,10 @@ def test_a_defect_is_not_called_bad_data(vc, monkeypatch):
 
     monkeypatch.setattr("varmix.cli.vc.variance_components", fail)
     refused(vc(), 1, "ZeroDivisionError", "defect of varmix", "--debug")
+
+
+@pytest.mark.parametrize("end", ["bim", "fam"])
+def test_a_header_in_a_plink_file(vc, files, end):
+    path = files / f"demo.{end}"
+    path.write_text(f"{'#CHROM ID CM POS ALT REF' if end == 'bim' else '#FID IID PAT MAT SEX'}\n{path.read_text()}")
+    refused(vc(), 3, f"demo.{end}, line 1 is a header", "Remove the line")

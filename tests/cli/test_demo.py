@@ -64,8 +64,12 @@ def test_grm_is_gctas_definition(run, files, tmp_path):
     frequency = np.nanmean(calls, axis=0) / 2
     calls, frequency = calls[:, frequency > 0], frequency[frequency > 0]
     columns = (calls - 2 * frequency) / np.sqrt(2 * frequency * (1 - frequency))
+    present = (~np.isnan(calls)).astype(float)
     columns = np.nan_to_num(columns)
-    np.testing.assert_allclose(written.values, columns @ columns.T / columns.shape[1], atol=1e-6)  # float32 in the file
+    shared = present @ present.T
+    assert shared.min() < shared.max()
+    np.testing.assert_allclose(written.values, columns @ columns.T / shared, atol=1e-6)  # float32 in the file
+    np.testing.assert_array_equal(written.variant_counts, shared[np.tril_indices(len(shared))])
     assert "1 that do not vary left out" in result.stdout
     assert written.sample_ids.equals(source.sample_ids)
 

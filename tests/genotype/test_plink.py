@@ -160,6 +160,76 @@ def test_broken_tables_are_refused_with_their_line(hand_made: Path) -> None:
         open_plink(hand_made)
 
 
+@pytest.mark.parametrize(
+    ("ending", "header"),
+    [
+        (".fam", "#FID IID PAT MAT SEX PHENO1"),
+        (".fam", "FID IID PAT MAT SEX PHENOTYPE"),
+        (".fam", "\ufefffid\tiid\tfather\tmother\tsex\tphenotype"),
+        (".fam", "#IID SEX"),
+        (".bim", "#CHROM ID CM POS ALT REF"),
+        (".bim", "chr snp cm bp a1 a2"),
+        (".bim", "##fileformat=VCFv4.2"),
+        (".bim", "#CHROM POS ID REF ALT"),
+    ],
+)
+def test_a_header_is_told_before_its_consequences(hand_made: Path, ending: str, header: str) -> None:
+    path = hand_made.parent / f"cohort.v1{ending}"
+    path.write_text(f"{header}\n{path.read_text()}", encoding="utf-8")
+    with pytest.raises(FileFormatError, match=rf"cohort\.v1\{ending}, line 1 is a header.*Remove the line"):
+        open_plink(hand_made)
+
+
+def test_names_of_columns_may_be_ids(hand_made: Path) -> None:
+    fam, bim = (hand_made.parent / f"cohort.v1{ending}" for ending in (".fam", ".bim"))
+    fam.write_text(fam.read_text().replace("F0 I0", "#FID IID"))
+    bim.write_text(bim.read_text().replace("rs0", "SNP").replace("A\tG", "A1\tA2"))
+    source = open_plink(hand_made)
+    assert source.sample_ids["FID"][0] == "#FID"
+    assert source.variants["id"][0] == "SNP"
+
+
+def test_marks_and_line_ends_of_other_systems_are_no_part_of_ids(hand_made: Path) -> None:
+    plain = open_plink(hand_made)
+    for ending in (".fam", ".bim"):
+        path = hand_made.parent / f"cohort.v1{ending}"
+        text = path.read_text()
+        for end in ("\r\n", "\r", "\n\n"):
+            spread = text.replace(" ", "\t  ").replace("\n", end)
+            path.write_bytes(f"\ufeff{spread}".encode())
+            again = open_plink(hand_made)
+            assert again.sample_ids.equals(plain.sample_ids)
+            assert again.variants.equals(plain.variants)
+
+
+def test_ids_with_odd_characters_are_kept(hand_made: Path) -> None:
+    odd = ['"a', "b'", "#c", "M\u00fcller\u00a0x", "d,e;f"]
+    fam = hand_made.parent / "cohort.v1.fam"
+    fam.write_text("".join(f"{item} {item} 0 0 1 -9\n" for item in odd), encoding="utf-8")
+    assert open_plink(hand_made).sample_ids["IID"].tolist() == odd
+
+
+@pytest.mark.parametrize("ending", [".fam", ".bim"])
+def test_bytes_that_are_not_utf_8_are_told_with_their_line(hand_made: Path, ending: str) -> None:
+    path = hand_made.parent / f"cohort.v1{ending}"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1].replace(b"1", b"\xfc", 1))
+    with pytest.raises(FileFormatError, match=rf"cohort\.v1\{ending} is not text in UTF-8 .*line 2"):
+        open_plink(hand_made)
+
+
+def test_five_columns_and_broken_positions_are_told(hand_made: Path) -> None:
+    bim = hand_made.parent / "cohort.v1.bim"
+    good = bim.read_text()
+    bim.write_text(good.replace("\t0\t", "\t"))
+    with pytest.raises(FileFormatError, match=r"line 1: 5 columns .* has 6\. It may lack the cM"):
+        open_plink(hand_made)
+    for position in ("1.5", "inf", "NA"):
+        bim.write_text(good.replace("101", position))
+        with pytest.raises(FileFormatError, match=f"position of variant 'rs1' .* '{position}', not a whole number"):
+            open_plink(hand_made)
+
+
 def test_ids_stay_text(hand_made: Path) -> None:
     fam = hand_made.parent / "cohort.v1.fam"
     fam.write_text("".join(f"00{row} NA{row} 0 0 1 -9\n" for row in range(4)) + "nan NA 0 0 1 -9\n")

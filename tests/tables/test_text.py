@@ -73,6 +73,12 @@ def test_a_compressed_name_without_compression_and_a_missing_file_are_told(tmp_p
         pass
 
 
+def test_a_hole_of_zeros_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "table").write_bytes(b"id\n" * 10_000 + b"\x00" * 512 + b"\n")
+    with pytest.raises(FileFormatError, match="line 10001 holds zero bytes"):
+        list(text_lines(tmp_path / "table"))
+
+
 def test_errors_of_the_reader_pass_through(tmp_path: Path) -> None:
     (tmp_path / "table").write_text("id\n")
     with pytest.raises(PermissionError), open_text(tmp_path / "table"):

@@ -75,7 +75,9 @@ def vc(
     grm: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[NAME=]PREFIX", help="GCTA files PREFIX.grm.bin/.grm.id; each is a kernel.", rich_help_panel=FILES
+            metavar="[NAME=]PREFIX",
+            help="GCTA or PLINK matrix: PREFIX.grm.bin, .grm.gz, .rel.bin, .rel with .id; each is a kernel.",
+            rich_help_panel=FILES,
         ),
     ] = None,
     annotation: Annotated[
@@ -230,7 +232,7 @@ def many(
         list[str] | None, typer.Option(metavar="[NAME=]PREFIX", help="PLINK files; each is a kernel.")
     ] = None,
     grm: Annotated[
-        list[str] | None, typer.Option(metavar="[NAME=]PREFIX", help="GCTA files; each is a kernel.")
+        list[str] | None, typer.Option(metavar="[NAME=]PREFIX", help="GCTA or PLINK matrices; each is a kernel.")
     ] = None,
     trait: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Columns of --pheno; all unless given.")
@@ -292,13 +294,21 @@ def grm(
     bfile: Annotated[str, typer.Option(metavar="PREFIX", help="PLINK files PREFIX.bed/.bim/.fam.")],
     out: Annotated[Path, typer.Option(metavar="PREFIX", help="Writes PREFIX.grm.bin, .grm.N.bin and .grm.id.")],
     scaling: Annotated[
-        ScalingChoice, typer.Option(help="allele_frequency is GCTA's; sample divides by the sd.")
+        ScalingChoice,
+        typer.Option(
+            help="allele_frequency divides by 2f(1-f), GCTA's; sample by the variance of calls; none sums x x'."
+        ),
     ] = ScalingChoice.allele_frequency,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for decoding.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
-    """Write the relationship matrix of a PLINK fileset as GCTA does."""
+    """Write the relationship matrix of a PLINK fileset as GCTA does.
+
+    Entry j, k is the mean of (x_j - 2f)(x_k - 2f) / 2f(1-f) over the variants that vary and that both people have, with
+    f the frequency among all calls; .grm.N.bin is how many these are. No variant is left out for its frequency or
+    chromosome.
+    """
     with session(debug=debug, quiet=quiet):
         _part("grm").write_relationships(bfile, out, scaling, threads=threads, quiet=quiet)
 

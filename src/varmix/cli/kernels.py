@@ -65,15 +65,14 @@ def open_kernels(
             _add(designs, kernels, source.name)
             designs[source.name] = source
         else:
-            groups = read_annotation(annotation)
-            designs.update(split_by_annotation(source, groups, rest=rest))
+            designs.update(split_by_annotation(source, read_annotation(annotation), rest=rest))
     for text in grms:
         name, prefix = _named(text)
         matrix = read_grm(prefix)
         label = name or matrix.name
         _add(designs, kernels, label)
         kernels[label] = matrix
-        ids[f"{prefix} (.grm.id)"] = matrix.sample_ids
+        ids[f"{prefix} (its .id file)"] = matrix.sample_ids
     return KernelFiles(designs=designs, kernels=kernels, ids=ids)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from varmix.genotype.annotation import AnnotationMatch, match_annotation, read_annotation, split_by_annotation
 from varmix.genotype.design import Reference, Scaling, StandardisedDesign
+from varmix.genotype.pairwise import relationship_matrix
 from varmix.genotype.plink import PlinkSource, open_plink
 from varmix.genotype.relationship import RelationshipMatrix, read_grm, write_grm
 from varmix.genotype.source import ArraySource, GenotypeSource, RecordedSource, SourceSlice, as_source
@@ -25,6 +26,7 @@ __all__ = [
     "open_plink",
     "read_annotation",
     "read_grm",
+    "relationship_matrix",
     "split_by_annotation",
     "standardise",
     "write_grm",

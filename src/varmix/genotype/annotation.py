@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, DataError, FileFormatError, MissingFileError, RepairWarning, warn
+from varmix.errors import AlignmentError, DataError, FileFormatError, RepairWarning, warn
+from varmix.genotype.annotation_table import groups_of
 from varmix.genotype.source import GenotypeSource, SourceSlice
+from varmix.tables.text import separator_of, split_cells, split_words, text_lines
 from varmix.typing import Index
 
-ID_NAMES = ("id", "variant", "snp", "rsid", "marker")
-"""Headings that name the column of variant ids (any case); otherwise it is the first column."""
 SET_END = "END"
 """Closes a set in PLINK's set files."""
 
@@ -32,30 +33,28 @@ class AnnotationMatch:
 def read_annotation(path: str | PathLike[str]) -> dict[str, list[str]]:
     """Variant ids per group, from a table with a header or a PLINK set file.
 
-    Table (tabs, spaces or commas): a column of ids, then either one column of labels or several columns of 0 and 1,
-    each a group (groups may overlap). Set file: a name, then ids one a line, then END. Raises MissingFileError,
-    FileFormatError with the line.
+    Table (tabs, spaces or commas; .gz, .bz2 and .xz too): a column of ids, then either one column of labels or several
+    columns of 0 and 1, each a group (groups may overlap); what is missing (NA, '.', nothing) is in no group, and
+    columns of chromosome, position and alleles are passed over. Set file: a name, then ids one a line, then END. Raises
+    MissingFileError, FileFormatError with the line, and what `groups_of` raises; warns as it does.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"The annotation file {path} is not there. Check the path.")
-    lines = [(number, line.strip()) for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)]
-    lines = [(number, line) for number, line in lines if line]
+    lines = list(text_lines(path))
     if not lines:
         raise FileFormatError(f"{path} is empty. Give a table of variant ids and labels, or a set file.")
-    if any(line == SET_END for _, line in lines):
-        return _read_sets(path, lines)
+    if any(line.strip() == SET_END for _, line in lines):
+        return _read_sets(path, [(number, line.strip()) for number, line in lines])
     return _read_columns(path, lines)
 
 
-def match_annotation(source: GenotypeSource, groups: Mapping[str, list[str]] | pd.DataFrame) -> AnnotationMatch:
+def match_annotation(source: GenotypeSource, groups: Any) -> AnnotationMatch:
     """Find the ids of each group in the source.
 
-    `groups` as from `read_annotation`, or a frame of ids with a column of labels or columns of 0 and 1. Raises
-    AlignmentError (source without ids, repeated ids that are asked for, a group with no variant found).
+    `groups` as from `read_annotation`, or a frame of ids with a column of labels or columns of 0 and 1: see
+    `groups_of`. Raises AlignmentError (source without ids, repeated ids that are asked for, a group with no variant
+    found) and what `groups_of` raises.
     """
-    if isinstance(groups, pd.DataFrame):
-        groups = _groups_of_frame(groups)
+    groups = groups_of(groups)
     table = source.variants
     if table is None:
         raise AlignmentError(
@@ -85,9 +84,7 @@ def match_annotation(source: GenotypeSource, groups: Mapping[str, list[str]] | p
     )
 
 
-def split_by_annotation(
-    source: GenotypeSource, groups: Mapping[str, list[str]] | pd.DataFrame, *, rest: str | None = None
-) -> dict[str, SourceSlice]:
+def split_by_annotation(source: GenotypeSource, groups: Any, *, rest: str | None = None) -> dict[str, SourceSlice]:
     """One part of the source per group, named after it, variants in file order.
 
     Variants in no group form the part named `rest`, or are left out with a RepairWarning that counts them, as are
@@ -130,52 +127,25 @@ def _read_sets(path: Path, lines: list[tuple[int, str]]) -> dict[str, list[str]]
             current = line
             groups[line] = []
         else:
-            groups[current].extend(line.split())
+            groups[current].extend(split_words(line))
     if current is not None:
         raise FileFormatError(f"{path}: the set '{current}' has no END. The file may be cut short.")
-    return groups
+    return groups_of(groups)
 
 
 def _read_columns(path: Path, lines: list[tuple[int, str]]) -> dict[str, list[str]]:
-    comma = "," in lines[0][1]
-    header = _fields(lines[0][1], comma)
+    lines = [(number, line) for number, line in lines if not line.startswith("##")]
+    mark = separator_of(lines[0][1]) if lines else None
+    header = split_cells(lines[0][1], mark) if lines else []
     rows = []
     for number, line in lines[1:]:
-        fields = _fields(line, comma)
-        if len(fields) != len(header):
-            raise FileFormatError(f"{path}, line {number}: {len(fields)} columns under a header of {len(header)}.")
-        rows.append(fields)
+        cells = split_cells(line, mark)
+        if len(cells) != len(header):
+            raise FileFormatError(f"{path}, line {number}: {len(cells)} columns under a header of {len(header)}.")
+        rows.append(cells)
     if len(header) < 2 or not rows:
         raise FileFormatError(f"{path} needs a header, a column of variant ids and at least one annotation column.")
-    return _groups_of_frame(pd.DataFrame(rows, columns=header, dtype=object))
-
-
-def _fields(line: str, comma: bool) -> list[str]:
-    return [item.strip() for item in line.split(",")] if comma else line.split()
-
-
-def _groups_of_frame(frame: pd.DataFrame) -> dict[str, list[str]]:
-    names = [str(name) for name in frame.columns]
-    id_column = next((at for at, name in enumerate(names) if name.lower().lstrip("#") in ID_NAMES), 0)
-    ids = frame.iloc[:, id_column].astype(str).to_numpy(dtype=object)
-    rest = [at for at in range(len(names)) if at != id_column]
-    if not rest:
-        raise DataError(f"The annotation table has only the column '{names[0]}'. Add a column of labels.")
-    if len(rest) == 1 and not _is_indicator(frame.iloc[:, rest[0]]):
-        labels = frame.iloc[:, rest[0]].astype(str).to_numpy(dtype=object)
-        return {str(label): ids[labels == label].tolist() for label in dict.fromkeys(labels)}
-    groups = {}
-    for at in rest:
-        if not _is_indicator(frame.iloc[:, at]):
-            raise DataError(
-                f"Annotation column '{names[at]}' holds more than 0 and 1. Give one column of labels, or 0/1 columns."
-            )
-        groups[names[at]] = ids[frame.iloc[:, at].astype(float).to_numpy() == 1.0].tolist()
-        if not groups[names[at]]:
-            raise DataError(f"Annotation column '{names[at]}' marks no variant. Remove it.")
-    return groups
-
-
-def _is_indicator(column: pd.Series) -> bool:
-    numbers = pd.to_numeric(column, errors="coerce")
-    return bool(numbers.isin([0, 1]).all())
+    if len(set(header)) < len(header):
+        twice = next(name for at, name in enumerate(header) if name in header[:at])
+        raise FileFormatError(f"{path} has two columns named '{twice}'. Give every column its own name.")
+    return groups_of(pd.DataFrame(rows, columns=header, dtype=object))

@@ -13,6 +13,7 @@ import pandas as pd
 
 from varmix.errors import FileFormatError, MissingExtraError, MissingFileError
 from varmix.tables.identifiers import SAMPLE_COLUMNS, VARIANT_COLUMNS, refuse_duplicates
+from varmix.tables.text import open_text, split_words, text_lines
 from varmix.typing import Index, Matrix
 
 MAGIC = b"\x6c\x1b"
@@ -21,6 +22,12 @@ HEADER_BYTES = 3
 CALLS_PER_BYTE = 4
 TABLE_COLUMNS = 6
 """Both .bim and .fam have six columns."""
+HEADINGS = frozenset(
+    {"FID", "IID", "SID", "PAT", "MAT", "FATHER", "MOTHER", "SEX", "PHENO", "PHENO1", "PHENOTYPE"}
+    | {"CHR", "CHROM", "CHROMOSOME", "ID", "SNP", "RSID", "VARIANT", "CM", "MORGANS", "POS", "BP", "POSITION"}
+    | {"A1", "A2", "ALT", "REF", "ALLELE1", "ALLELE2"}
+)
+"""Names of columns, as PLINK 2 and tables of R have them; two in one line without a number are a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,8 +77,8 @@ def open_plink(path: str | PathLike[str], *, num_threads: int | None = None, nam
     """The genotypes of a PLINK file set, named by its prefix or its .bed file; calls count allele 1 of the .bim.
 
     num_threads is for decoding (None: bed-reader's choice). Raises MissingExtraError, MissingFileError (which file, and
-    what is there under similar names), FileFormatError (magic bytes, mode, size, column count with its line),
-    AlignmentError (a person listed twice).
+    what is there under similar names), FileFormatError (magic bytes, mode, size; a header, another
+    number of columns, or a byte that is not UTF-8, with its line), AlignmentError (a person listed twice).
     """
     _bed_reader()
     bed = _bed_path(path)
@@ -82,12 +89,13 @@ def open_plink(path: str | PathLike[str], *, num_threads: int | None = None, nam
     _check_bed(bed, len(samples), len(variants))
     refuse_duplicates(samples, fam.name)
     position = pd.to_numeric(variants["position"], errors="coerce").to_numpy(dtype=np.float64)
-    if np.isnan(position).any():
-        at = int(np.isnan(position).argmax())
+    wrong = ~np.isfinite(position) | (position != np.floor(position))
+    if wrong.any():
+        at = int(wrong.argmax())
         raise FileFormatError(
             f"{bim}: the position of variant '{variants['id'].iloc[at]}' (entry {at + 1}) is "
-            f"'{variants['position'].iloc[at]}', not a number. A .bim has chromosome, id, cM, position, allele 1, "
-            "allele 2."
+            f"'{variants['position'].iloc[at]}', not a whole number. A .bim has chromosome, id, cM, position, "
+            "allele 1, allele 2."
         )
     variants["position"] = position.astype(np.int64)
     return PlinkSource(
@@ -132,15 +140,17 @@ def _check_present(*paths: Path) -> None:
 
 
 def _read_table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
+    _refuse_header(path)
     overflow = "too many"
     try:
-        table = pd.read_csv(
-            path, sep=r"\s+", header=None, names=[*names, overflow], dtype=object, keep_default_na=False, quoting=3,
-            na_values={overflow: [""]}, index_col=False,
-        )  # fmt: skip
-    except pd.errors.ParserError:
+        with open_text(path) as handle:
+            table = pd.read_csv(
+                handle, sep=r"\s+", header=None, names=[*names, overflow], dtype=object, keep_default_na=False,
+                quoting=3, na_values={overflow: [""]}, index_col=False,
+            )  # fmt: skip
+    except pd.errors.ParserError as error:
         _refuse_wrong_count(path)
-        raise
+        raise FileFormatError(f"{path} cannot be read: {error}. Write it again.") from error
     if table.empty:
         raise FileFormatError(f"{path} is empty. It needs one line per entry, with {TABLE_COLUMNS} columns.")
     if table[overflow].notna().any() or table[list(names)].isna().any(axis=None) or (table[names[-1]] == "").any():
@@ -148,15 +158,27 @@ def _read_table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
     return table[list(names)].astype(object)
 
 
+def _refuse_header(path: Path) -> None:
+    number, line = next(text_lines(path), (0, ""))
+    words = {word.lstrip("#").upper() for word in split_words(line)}
+    named = len(words & HEADINGS) >= 2 and not any(word.lstrip("-").isdecimal() for word in words)
+    if named or line.startswith("##"):
+        shown = " ".join(split_words(line)[:3])
+        raise FileFormatError(
+            f"{path}, line {number} is a header ({shown} ...): PLINK 1 files have none. Remove the line, or write the "
+            "files again with plink2 --make-bed."
+        )
+
+
 def _refuse_wrong_count(path: Path) -> None:
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            found = len(line.split())
-            if found not in (0, TABLE_COLUMNS):
-                raise FileFormatError(
-                    f"{path}, line {number}: {found} columns where a {path.suffix} file has {TABLE_COLUMNS}. Correct "
-                    "or write the file again."
-                )
+    for number, line in text_lines(path):
+        found = len(split_words(line))
+        if found != TABLE_COLUMNS:
+            without = found == TABLE_COLUMNS - 1 and path.suffix == ".bim"
+            advice = "It may lack the cM: plink2 --make-bed puts it in" if without else "Correct it, or write it again"
+            raise FileFormatError(
+                f"{path}, line {number}: {found} columns where a {path.suffix} file has {TABLE_COLUMNS}. {advice}."
+            )
 
 
 def _check_bed(bed: Path, n: int, p: int) -> None:

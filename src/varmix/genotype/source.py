@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
+from varmix.genotype.missing_codes import refuse_missing_codes
 from varmix.tables.frame import try_frame
 from varmix.tables.identifiers import VARIANT_COLUMNS, sample_table
 from varmix.tables.labels import Labels, labelled
@@ -55,10 +56,12 @@ class ArraySource:
     `X` is (n, p): a NumPy array or any data frame narwhals accepts; numbers, NaN for missing. `names` are p variant ids
     (a data frame brings its own), `sample_ids` n ids (text IIDs, a data frame with FID and IID, or the name of a column
     of X); a data frame's own are its columns FID and IID, or its index. `labels` are what its rows are called.
-    Raises ShapeError (not two-dimensional, or ids that do not fit), DataError (not numeric), NotFiniteError (infinity).
+    `missing` is a number that stands for a missing call too, such as -9; NaN says that there is none. Raises ShapeError
+    (not two-dimensional, or ids that do not fit), DataError (not numeric; without `missing`, counts 0 to 2 beside a
+    number that other programs write for missing), NotFiniteError (infinity).
     """
 
-    __slots__ = ("_sample_ids", "_values", "_variant_ids", "labels", "name")
+    __slots__ = ("_missing", "_sample_ids", "_values", "_variant_ids", "labels", "name")
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class ArraySource:
         names: Sequence[str] | None = None,
         sample_ids: pd.DataFrame | Sequence[str] | str | None = None,
         *,
+        missing: float | None = None,
         name: str = "design",
     ) -> None:
         self.name = name
@@ -74,6 +78,9 @@ class ArraySource:
         if column is not None and labels.ids is None:
             raise AlignmentError(f"Design '{name}' has no column '{column}' of sample ids. Name one, or give the ids.")
         values, own_names = _numeric_array(X, name)
+        if missing is None:
+            refuse_missing_codes(values, name)
+        self._missing = np.nan if missing is None else float(missing)
         names = own_names if names is None else [str(item) for item in names]
         if names is not None and len(names) != values.shape[1]:
             raise ShapeError(
@@ -118,13 +125,19 @@ class ArraySource:
         """See GenotypeSource."""
         part = self._values[:, start:stop]
         if rows is None:
-            return np.array(part, dtype=np.float64, order="F")
-        return np.asfortranarray(part[rows], dtype=np.float64)
+            return self._marked(np.array(part, dtype=np.float64, order="F"))
+        return self._marked(np.asfortranarray(part[rows], dtype=np.float64))
 
     def read_at(self, rows: Index | None, columns: Index) -> Matrix:
         """See GenotypeSource."""
         part = self._values[:, columns] if rows is None else self._values[np.ix_(rows, columns)]
-        return np.asfortranarray(part, dtype=np.float64)
+        return self._marked(np.asfortranarray(part, dtype=np.float64))
+
+    def _marked(self, block: Matrix) -> Matrix:
+        """A block of its own memory with NaN where the missing code was."""
+        if not np.isnan(self._missing):
+            block[block == self._missing] = np.nan
+        return block
 
 
 class SourceSlice:

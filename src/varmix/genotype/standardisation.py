@@ -85,7 +85,7 @@ class _Pass:
         restrict = self.rows is not None and self.reference == "all"
         for start, block in _read_blocks(self.source, None if restrict else self.rows, self.step, self.tick):
             if self.scaling == "allele_frequency":
-                _check_allele_counts(block, start, self.source.name)
+                check_allele_counts(block, start, self.source.name)
             missing_used = np.isnan(block[self.rows]).sum(axis=0, dtype=np.intp) if restrict else None
             moments = centre_columns_into(block)
             parts.append(moments)
@@ -201,7 +201,8 @@ def _keep_into(held: Matrix, kept: Index) -> Matrix:
     return held[:, : kept.size]
 
 
-def _check_allele_counts(block: Matrix, start: int, name: str) -> None:
+def check_allele_counts(block: Matrix, start: int, name: str) -> None:
+    """Raise DataError for the first call of a raw block (n, b), columns from `start`, that is outside of 0 to 2."""
     with np.errstate(invalid="ignore"):
         outside = (block < 0.0) | (block > 2.0)
     if outside.any():

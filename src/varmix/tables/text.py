@@ -36,8 +36,10 @@ REFUSED = {
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 """What a compressed file gives that is cut short."""
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
-CELL = re.compile(r'"((?:[^"]|"")*)"(?=\s|$)|(\S+)')
-"""A cell between blanks, in quotes or bare; a quote that is never closed is part of its cell."""
+WORD = re.compile(r"[^ \t\r\n]+")
+"""What stands between blanks and tabs. Blanks of other kinds (no-break spaces) are part of a word, as for PLINK."""
+CELL = re.compile(r'"((?:[^"]|"")*)"(?=[ \t\r\n]|$)|([^ \t\r\n]+)')
+"""A word, or a cell in quotes; a quote that is never closed is part of its word."""
 
 
 @contextmanager
@@ -74,6 +76,8 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, without their ends, with numbers counted from 1. Raises what `open_text` raises."""
     with open_text(path) as handle:
         for number, line in enumerate(handle, start=1):
+            if "\x00" in line:
+                raise FileFormatError(f"{path}, line {number} holds zero bytes: the file is damaged. Copy it again.")
             if line.strip():
                 yield number, line.rstrip("\n")
 
@@ -87,13 +91,19 @@ def separator_of(line: str) -> str | None:
 def split_cells(line: str, mark: str | None) -> list[str]:
     """Cells of one line, stripped, out of their quotes; `mark` as `separator_of` gives it for the header."""
     if '"' not in line:
-        return line.split() if mark is None else [cell.strip() for cell in line.rstrip("\r\n").split(mark)]
+        cells = WORD.findall(line) if mark is None else line.rstrip("\r\n").split(mark)
+        return [cell.strip() for cell in cells]
     if mark is None:
         return [
             (found[1].replace('""', '"') if found[2] is None else found[2]).strip() for found in CELL.finditer(line)
         ]
     reader = csv.reader([line.rstrip("\r\n")], delimiter=mark, skipinitialspace=True)
     return [cell.strip() for cell in next(reader)]
+
+
+def split_words(line: str) -> list[str]:
+    """What stands between blanks and tabs, as it is: for files that know no quotes."""
+    return WORD.findall(line)
 
 
 def check_there(path: Path) -> None:
