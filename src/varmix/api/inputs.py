@@ -17,7 +17,7 @@ from varmix.genotype.design import StandardisedDesign
 from varmix.genotype.source import row_labels
 from varmix.linalg.symmetric import check_symmetric
 from varmix.models.linear.model import RESIDUAL, Term
-from varmix.tables.alignment import Alignment, join
+from varmix.tables.alignment import Alignment, join, warn_of_loss
 from varmix.tables.frame import mapping_frame, try_frame
 from varmix.tables.identifiers import refuse_duplicates, sample_table
 from varmix.tables.labels import Labels, column_labels, labelled, rows_at
@@ -185,6 +185,7 @@ def join_sources(
     if covariates is not None:
         sources[COVARIATES], covariates = labelled(covariates, COVARIATES, id_column)
     alignment = join(sources | {item.name: item.labels for item in named})
+    warn_of_loss(alignment)
     if covariates is not None and alignment.matched_by != "position":
         place = np.zeros(labels.rows, dtype=np.intp)
         place[alignment.positions[RESPONSE]] = alignment.positions[COVARIATES]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from varmix.errors import AlignmentError, OptionError
+from varmix.errors import AlignmentError, OptionError, RepairWarning
 from varmix.formula import align
 from varmix.genotype import (
     GenotypeSource,
@@ -81,12 +83,23 @@ def check_people(people: pd.DataFrame, source: str, files: KernelFiles) -> list[
     alignment = align({source: people[["FID", "IID"]], **files.ids})
     if alignment.n < 1:
         raise AlignmentError(f"Nobody is in all of {source}, {', '.join(files.ids)}. Check the ids.")
-    return [
-        f"{lost:,} of {alignment.given[name]:,} people of {name} are not in every file (first: "
+    notes = {
+        name: f"{lost:,} of {alignment.given[name]:,} people of {name} are not in every file (first: "
         f"'{alignment.first_lost[name]}') and are left out."
         for name, lost in alignment.lost.items()
         if lost
-    ]
+    }
+    if alignment.advice:
+        notes[source] += f" {alignment.advice}"
+    return list(notes.values())
+
+
+@contextmanager
+def people_told() -> Iterator[None]:
+    """Where the people that are left out were told before, by the names of their files."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".* rows of 'response' are not in ", category=RepairWarning)
+        yield
 
 
 def _named(text: str) -> tuple[str | None, str]:

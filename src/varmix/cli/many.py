@@ -13,7 +13,7 @@ from varmix.api.many import gather_many
 from varmix.cli.choices import CriterionChoice, ReferenceChoice, ScalingChoice
 from varmix.cli.codes import ExitCode
 from varmix.cli.folder import make_folder
-from varmix.cli.kernels import KernelFiles, check_people
+from varmix.cli.kernels import KernelFiles, check_people, people_told
 from varmix.cli.people import People
 from varmix.cli.terminal import note, reading
 from varmix.cli.text import aligned, number, wrapped
@@ -47,7 +47,7 @@ def fit_together(
         if not quiet:
             note(told)
     traits = _varying(people, quiet=quiet)
-    with threadpool_limits(limits=threads), reading(files.n_variants, quiet=quiet) as tick:
+    with threadpool_limits(limits=threads), reading(files.n_variants, quiet=quiet) as tick, people_told():
         gathered = gather_many(
             people.table[["FID", "IID", *traits]],
             designs=files.designs,

@@ -129,7 +129,7 @@ def _joined(table: pd.DataFrame, extra: pd.DataFrame, pheno: Path, covar: Path) 
     if alignment.lost[left]:
         note(
             f"{alignment.lost[left]:,} of {len(table):,} people of {pheno.name} have no line in {covar.name} (first: "
-            f"'{alignment.first_lost[left]}') and are dropped."
+            f"'{alignment.first_lost[left]}') and are dropped. {alignment.advice}".rstrip()
         )
     values = extra.iloc[:, 2:].reset_index(drop=True).reindex(rows).reset_index(drop=True)
     return pd.concat([table.reset_index(drop=True), values], axis=1)

@@ -13,7 +13,7 @@ from varmix.api import variance_components
 from varmix.cli.codes import ExitCode, code_of
 from varmix.cli.findings import Findings, find
 from varmix.cli.folder import folder_name, make_folder, write_fit
-from varmix.cli.kernels import KernelFiles, check_people
+from varmix.cli.kernels import KernelFiles, check_people, people_told
 from varmix.cli.people import People
 from varmix.cli.request import FitRequest, OutputRequest
 from varmix.cli.terminal import note, reading, tell_error
@@ -71,7 +71,7 @@ def _folders(people: People, folder: Path | None) -> dict[str, Path]:
 
 def _fit(people: People, trait: str, files: KernelFiles, options: dict[str, object], output: OutputRequest) -> Findings:
     table = people.table[["FID", "IID", trait]]
-    with reading(files.n_variants, quiet=output.quiet) as tick:
+    with reading(files.n_variants, quiet=output.quiet) as tick, people_told():
         fit = variance_components(
             table,
             covariates=people.known,

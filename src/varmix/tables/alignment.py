@@ -40,6 +40,8 @@ class Alignment:
     lost: Mapping[str, int]
     first_lost: Mapping[str, str | None]
     matched_by: str
+    advice: str = ""
+    """What may be wrong with the labels where more than a tenth of the first source is lost."""
 
     @property
     def n(self) -> int:
@@ -62,8 +64,8 @@ def join(
     """Find the rows of the first source in the others, by the best labels that both have.
 
     People by FID and IID, or by IID where one of two sources has no family ids (absent, or all '0'); an index by its
-    text, also with IIDs. A source without labels goes by position with the first and must have as many rows. Warns
-    (RepairWarning) when more than a tenth of the first source is lost. `remedy` ends the error of on_missing="error".
+    text, also with IIDs. A source without labels goes by position with the first and must have as many rows. `remedy`
+    ends the error of on_missing="error".
 
     Raises AlignmentError: labels on both sides that do not match or are not unique, sources that have labels in
     different orders beside a first source that has none, nobody shared, and with on_missing="error" any row of the
@@ -93,8 +95,7 @@ def join(
     rows = np.flatnonzero(shared)
     positions = {name: places[name][rows] if name in places else rows for name in sources}
     joined = [name for name in sources if name == first or name in places]
-    if len(rows) < (1.0 - MUCH) * anchor.rows:
-        _tell_much(anchor, shared, first, {name: (sources[name], places[name] < 0) for name in places})
+    absent = {name: place < 0 for name, place in places.items()}
     table = anchor.table()
     return Alignment(
         positions=positions,
@@ -103,7 +104,27 @@ def join(
         lost={name: sources[name].rows - len(rows) for name in joined},
         first_lost={name: _first_lost(sources[name], positions[name]) for name in joined},
         matched_by=next((way for way in ("labels", "IID", "FID and IID") if way in ways.values()), "position"),
+        advice=next(
+            (
+                told
+                for name, gone in absent.items()
+                if gone.mean() > MUCH and (told := hint(anchor, sources[name], gone))
+            ),
+            "",
+        ),
     )
+
+
+def warn_of_loss(alignment: Alignment) -> None:
+    """A RepairWarning where more than a tenth of the first source is lost, with what may be wrong."""
+    first, *others = alignment.given
+    lost, given = alignment.lost[first], alignment.given[first]
+    if lost > MUCH * given:
+        warn(
+            f"{lost:,} of {given:,} rows of '{first}' are not in {' and '.join(map(repr, others))} (first: "
+            f"'{alignment.first_lost[first]}') and are left out. {alignment.advice}".rstrip(),
+            RepairWarning,
+        )
 
 
 def _found(left: str, mine: Labels, right: str, theirs: Labels) -> tuple[str, Index] | None:
@@ -214,16 +235,6 @@ def _first_lost(source: Labels, used: Index) -> str | None:
     lost = np.ones(source.rows, dtype=np.bool_)
     lost[used] = False
     return source.shown(int(lost.argmax())) if lost.any() else None
-
-
-def _tell_much(anchor: Labels, shared: Mask, first: str, others: Mapping[str, tuple[Labels, Mask]]) -> None:
-    advice = (hint(anchor, other, absent) for other, absent in others.values() if absent.mean() > MUCH)
-    warn(
-        f"{int((~shared).sum()):,} of {anchor.rows:,} rows of '{first}' are not in "
-        f"{' and '.join(map(repr, others))} (first: '{anchor.shown(int((~shared).argmax()))}') and are left out. "
-        f"{next((told for told in advice if told), '')}".rstrip(),
-        RepairWarning,
-    )
 
 
 def _somebody(anchor: Labels, theirs: Labels, found: Mask, other: str, remedy: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import DataError, NotFiniteError, OptionError, RepairWarning, ShapeError, warn
-from varmix.tables.alignment import join
+from varmix.tables.alignment import join, warn_of_loss
 from varmix.tables.frame import column_names, mapping_frame, select_columns, try_frame
 from varmix.tables.labels import Labels, labelled, rows_at
 from varmix.tables.numbers import real_numbers
@@ -61,6 +61,7 @@ def row_variables(
     known = {role: known[role] for role in given if role in known}
     _check_lengths(known)
     places = join(known, on_missing="drop" if drop else "error", remedy='Pass on_missing="drop" to leave them out.')
+    warn_of_loss(places)
     first = next(iter(known))
     whole = places.n == known[first].rows and places.matched_by == "position"
     values = {role: table if whole else rows_at(table, places.positions[role]) for role, table in tables.items()}
