@@ -1,4 +1,4 @@
-"""Every tutorial runs from top to bottom. The strict build runs them as notebooks; this runs the code alone."""
+"""Every tutorial, and a guide with code, runs from top to bottom. The strict build runs them as notebooks; this runs the code alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
+DOCS = Path(__file__).parents[2] / "docs"
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"^:.*\n", re.MULTILINE)
-PAGES = sorted(page for page in TUTORIALS.glob("*.md") if page.name != "index.md")
+PAGES = sorted(page for page in DOCS.glob("tutorials/*.md") if page.name != "index.md")
+PAGES.append(DOCS / "how_to" / "rows_and_labels.md")
 # Their fits of the real data take half a minute: runs that are not slow have the page without them, on its stand-in.
 LONG = ("latent_partitions",)
 
@@ -42,5 +43,5 @@ def test_a_tutorial_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
 def test_a_tutorial_runs_on_the_real_data(name, reference, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VARMIX_REFERENCE", str(reference))
-    run(TUTORIALS / f"{name}.md")
+    run(DOCS / "tutorials" / f"{name}.md")
     assert "the real mixtures" in capsys.readouterr().out

@@ -51,8 +51,8 @@ def genetic_correlation(
     frames or genotype sources, standardised here in each cohort (`scaling`, `reference` as in `variance_components`)
     on the variants that both have (by id, or by position without ids) and that vary in both; or standardised designs,
     taken as they are. Alleles counted the other way round in design2 are turned. Covariates are (n_i, c_i) arrays or
-    data frames; an intercept is added. Rows are joined on `sample_ids1` and `sample_ids2` where the source knows its
-    people, else by position; `on_missing` is "error" or "drop".
+    data frames; an intercept is added. Rows are joined by label as in `variance_components` (`sample_ids1` and
+    `sample_ids2` are ids of the responses), else by position; `on_missing` is "error" or "drop".
 
     `overlap` tells who is in both, so that their residuals may correlate: row positions (in y1, in y2), "none", or
     "auto": the same rows of one design, else the same sample ids. `method` is "newton", "pxem" (finished by Newton

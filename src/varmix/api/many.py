@@ -45,12 +45,11 @@ def variance_components_many(
     kernel restricted to its rows.
 
     Designs (n x p; standardised over all rows used by any response, unless they are StandardisedDesigns already) and
-    kernels (n x n) are one object or a dict of them by name. They are joined with Y as in `variance_components`: by
-    sample id where both sides have ids (`sample_ids`, columns FID and IID of Y, or levels of its index with these
-    names), else by position; so a source with ids goes by position when Y has none. Covariates (n x c) have the rows
-    of Y; in a data frame, text columns become factors. A missing covariate is an error, or with on_missing="drop" (the
-    default where something is joined by id) its row is dropped. A covariate that depends on others is dropped with a
-    warning; where this is so only among the rows of some responses, its effect is NaN for them. `tick` gets the
+    kernels (n x n) are one object or a dict of them by name. They and the covariates (n x c; in a data frame, text
+    columns become factors) are joined with Y as in `variance_components`: by label where both sides have any, else by
+    position; so a source with ids goes by position when Y has none. A missing covariate is an error, or with
+    on_missing="drop" (the default where something is joined by label) its row is dropped. A covariate that depends on
+    others is dropped with a warning; where this is so only among the rows of some responses, its effect is NaN for them. `tick` gets the
     columns read from designs, `tick_fitted` the number of responses fitted.
 
     ML has no global maximum where the kernel is singular in the direction of a covariate, as a centred design of n or

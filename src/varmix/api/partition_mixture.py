@@ -60,7 +60,8 @@ def partition_mixture(
     `S` holds expression on the scale on which mixing is linear: genes x samples (G, n), an array or a data frame with
     names; or read in chunks of genes and never held whole: a path or list of paths (text or Parquet, the first column
     genes), a list of data frames, a function that returns an iterator of them, or a Dask data frame. `sample_type` is
-    the type of each sample (n,), or a mapping from the samples' names; None where `proportions` has a row per sample.
+    the type of each sample (n,), or a mapping, series or table by the samples' names (1, 1.0 and "1" are one type);
+    None where `proportions` has a row per sample.
 
     `proportions` are sample types x cell types (D, T): known numbers with rows that sum to 1 (NaN: to be estimated), a
     `Dirichlet` prior, or "free" [PART-7]; of the latter two `cell_types` gives names or their number. `partitions` is

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from varmix.errors import DataError, NotFiniteError, NotIdentifiedError, OptionError, ShapeError
 from varmix.models.random_effect_mixture.expected import expected
@@ -19,6 +20,7 @@ from varmix.models.random_effect_mixture.nodes import (
 )
 from varmix.results.random_effect_mixture.design import TIMES, Plan, advise, plan_table, truth
 from varmix.tables.numbers import real_numbers
+from varmix.tables.row_variables import row_variables
 from varmix.typing import Array, Vector
 
 SUM_OF_SHARES = 1e-6
@@ -54,6 +56,8 @@ def plan_random_effect_mixture(
 
     Raises DataError (ShapeError, NotFiniteError), OptionError, NotIdentifiedError (x is 0 everywhere).
     """
+    variances, shares = _joined("variances", variances, "shares", shares)
+    x, se = _joined("x", x, "se", se)
     v, pi = _truth(variances, shares, null)
     counts = _row_counts(rows_per_effect)
     if not _is_number(effects) or effects < 1 or effects != int(effects):
@@ -74,6 +78,14 @@ def plan_random_effect_mixture(
     return Plan(
         variances=tuple(v.tolist()), residual=s, shares=tuple(pi.tolist()), table=table, advice=advise(table)
     )  # fmt: skip
+
+
+def _joined(first: str, one: Any, second: str, other: Any) -> tuple[Any, Any]:
+    """Two series by their labels, anything else as it is."""
+    if not (isinstance(one, pd.Series) and isinstance(other, pd.Series)):
+        return one, other
+    found = row_variables({first: one, second: other}, drop=False).values
+    return found[first], found[second]
 
 
 def _nodes(sample: Vector | None, errors: Vector | None, rows: int, pull: float) -> Nodes:

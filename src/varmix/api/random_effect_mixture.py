@@ -68,8 +68,9 @@ def random_effect_mixture(
 ) -> Fit:
     """Fit `y = b x + e`, b from a mixture of `classes` normals `N(0, v_k)` with shares pi_k, `e ~ N(0, s)` [SLOPE-1].
 
-    `y`, `x`, `group`, `se` and `weights` are arrays of shape (n,), or names of columns of `data`. Rows of one `group`
-    share their effect [SLOPE-2]. `null` holds v_1 = 0. `se` are known standard errors of y: `e_i ~ N(0, s se_i^2)` with
+    `y`, `x`, `group`, `se` and `weights` are arrays of shape (n,), series, which are joined by their index, or names of
+    columns of `data`. Rows of one `group` share their effect [SLOPE-2]; its labels are numbers, text, dates, ..., and
+    compare as text. `null` holds v_1 = 0. `se` are known standard errors of y: `e_i ~ N(0, s se_i^2)` with
     s held at 1, or with residual="estimated" as an inflation; `residual` is a number where the residual variance is
     known. `weights` are likelihood weights, one per group: 2 counts as the same effect seen twice.
 

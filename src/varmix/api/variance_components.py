@@ -59,9 +59,10 @@ def variance_components(
     `y` is a response of shape (n,), or a formula such as "height ~ age + sex" with its `data`. `designs` are n x p
     arrays, data frames or genotype sources (kernel XX' of the standardised columns: `scaling` "sample",
     "allele_frequency" or "none"; `reference` "used" takes means and scales from the rows used, "all" from all rows of
-    the source); `kernels` are n x n symmetric arrays or relationship matrices. Rows are joined on sample ids where
-    both sides have them (columns FID and IID of `data`, or `sample_ids`), else by position. `covariates` is n x c; an
-    intercept is added.
+    the source); `kernels` are n x n symmetric arrays, data frames or relationship matrices. `covariates` is n x c; an
+    intercept is added. Rows are joined by label where both sides have any (columns or index levels FID and IID, an
+    index that is not the default one, ids of files), else by position; `sample_ids` are ids of the response's rows, or
+    the name of a column that holds them in every table. Columns of ids are never covariates.
 
     `method` is "newton", "em", "pxem", "mm" or "moments"; `criterion` "reml" or "ml". Options of the likelihood
     methods: `accelerate` ("none", "squarem", "anderson"), `polish` (finish with Newton where the scheme alone would

@@ -13,7 +13,7 @@ import pandas as pd
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
 from varmix.genotype.missing_codes import refuse_missing_codes
 from varmix.tables.frame import try_frame
-from varmix.tables.identifiers import VARIANT_COLUMNS, sample_table
+from varmix.tables.identifiers import VARIANT_COLUMNS, label_text, sample_table
 from varmix.tables.labels import Labels, labelled
 from varmix.tables.numbers import real_numbers
 from varmix.typing import Index, Matrix
@@ -81,7 +81,7 @@ class ArraySource:
         if missing is None:
             refuse_missing_codes(values, name)
         self._missing = np.nan if missing is None else float(missing)
-        names = own_names if names is None else [str(item) for item in names]
+        names = own_names if names is None else [label_text(item) for item in names]
         if names is not None and len(names) != values.shape[1]:
             raise ShapeError(
                 f"Design '{name}' has {values.shape[1]:,} columns and {len(names):,} names. Give one name per column."
@@ -290,7 +290,7 @@ def _numeric_array(X: Any, name: str) -> tuple[np.ndarray[Any, Any], list[str] |
         except nw.exceptions.DuplicateError as error:
             raise DataError(f"Design '{name}' has two columns of the same name: {error}. Rename one.") from error
         if isinstance(frame, nw.DataFrame):
-            own_names = [str(column) for column in frame.columns]
+            own_names = [label_text(column) for column in frame.columns]
             for column, series in zip(frame.columns, frame.iter_columns(), strict=True):
                 kind = series.dtype
                 if not (kind.is_numeric() or kind == nw.Boolean):

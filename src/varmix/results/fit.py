@@ -164,7 +164,8 @@ class Fit:
     def predict(self, new: Any = None, **options: Any) -> Any:
         """Expected responses, shape (n,): fitted values, or those of new rows.
 
-        `new` holds their covariates (coded as in the fit), `designs` and `kernels` what belongs to each term. Of latent
+        `new` holds their covariates (coded as in the fit), `designs` and `kernels` what belongs to each term; they are
+        joined by label where both sides have any, and the answer has the rows of the first of them. Of latent
         partitions: tables of new genes (`classes`, `expression`, `together`, `differences`) whose samples are those of
         the fit, of types that `sample_type` names, or mixtures in known `proportions` [PART-8].
         """

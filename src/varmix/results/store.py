@@ -16,6 +16,7 @@ import pandas as pd
 from varmix.errors import FileFormatError, MissingFileError, OptionError
 from varmix.inference.wald import LEVEL
 from varmix.iteration import Certificate, Status
+from varmix.tables.identifiers import label_text
 
 if TYPE_CHECKING:
     from varmix.results.fit import Fit
@@ -158,7 +159,9 @@ def _encode(value: Any) -> Any:
         return int(value)
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else {"number": str(float(value))}
-    return value
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return label_text(value) or None  # dates, UUIDs and the like, and what is missing among them
 
 
 def _index_columns(frame: pd.DataFrame) -> list[Any] | None:
@@ -187,10 +190,15 @@ def _decode(value: Any) -> Any:
     return {key: _decode(item) for key, item in value.items()}
 
 
+def _whole(values: list[Any]) -> Any:
+    """Labels may be integers that int64 does not hold."""
+    return np.uint64 if any(isinstance(item, int) and item > np.iinfo(np.int64).max for item in values) else np.int64
+
+
 def _decode_frame(parts: dict[str, Any]) -> pd.DataFrame:
     columns = {}
     for name, dtype, values in parts["columns"]:
-        kind = {"float": float, "int": int, "bool": bool, "text": str}.get(dtype, object)
+        kind = {"float": float, "int": _whole(values), "bool": bool, "text": str}.get(dtype, object)
         columns[name] = pd.Series(_decode(values), dtype=kind)
     frame = pd.DataFrame(columns, index=pd.RangeIndex(parts["rows"]))
     index = _decode(parts["index"])

@@ -79,7 +79,7 @@ def labelled(data: Any, name: str, id_column: str | None = None) -> tuple[Labels
     """
     data = mapping_frame(data)
     frame = try_frame(data)
-    length = len(data) if np.ndim(data) or frame is not None else 1
+    length = _length(data)
     ids = None
     if frame is not None:
         there = id_columns(frame.columns)
@@ -131,6 +131,14 @@ def rows_at(data: Any, positions: Index) -> Any:
     if isinstance(frame, nw.DataFrame | nw.Series):
         return frame[positions.tolist()].to_native()
     return np.asarray(data)[positions] if not isinstance(data, np.ma.MaskedArray) else data[positions]
+
+
+def _length(data: Any) -> int:
+    """Rows of what may be anything: whoever reads it tells what it cannot be."""
+    shape = getattr(data, "shape", None)
+    if isinstance(shape, tuple):
+        return int(shape[0]) if shape else 1
+    return len(data) if hasattr(data, "__len__") else 1
 
 
 def _is_sliced(index: pd.Index[Any]) -> bool:

@@ -194,7 +194,7 @@ def stream_reduction(
         home = importlib.import_module("varmix.distributed")
         found: StreamReduction = home.collection_reduction(source, columns, cache=cache, on_missing=on_missing)
         return found
-    text = () if columns.group is None else (columns.group,)
+    text = columns.keep if columns.group is None else (columns.group, *columns.keep)
     reader = Reader(source=open_source(source, text=text), columns=columns, on_missing=on_missing)
     scan = _Scan(tick)
     rows = regular(scan.rows(reader), PIECE_ROWS)
