@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from varmix.api.inputs import Inputs
+from varmix.api.kernel_eigenvalues import with_notes
 from varmix.errors import OptionError
 from varmix.iteration import Certificate, Outcome, Progress, Serial, Status, Step, Threads
 from varmix.marginal.piece import power_of_two
@@ -117,8 +119,10 @@ def _solved(model: VarianceComponents, values: Vector, status: Status) -> Outcom
     )
 
 
-def fit_randomised(inputs: Inputs, options: Moments, rng: np.random.Generator) -> Fit:
-    """Randomised moments of one response [MOM-3] [MOM-4] [MOM-5]."""
+def fit_randomised(
+    inputs: Inputs, options: Moments, rng: np.random.Generator, further: Mapping[str, Any] | None = None
+) -> Fit:
+    """Randomised moments of one response [MOM-3] [MOM-4] [MOM-5], with `further` notes."""
     design = inputs.design
     if options.errors == "jackknife" and inputs.kernels:
         raise OptionError(
@@ -162,7 +166,7 @@ def fit_randomised(inputs: Inputs, options: Moments, rng: np.random.Generator) -
             f"The residual variance is estimated at 0 or below, so that V is 0 in the direction of {', '.join(lost)}: "
             "no standard error is given, because no data can show that it is known exactly. Prefer method='newton'."
         )
-    return Fit(MomentsReport(design, names, estimates, inputs.sample, notes))
+    return Fit(MomentsReport(design, names, estimates, inputs.sample, with_notes(notes, further or {})))
 
 
 def _notes(result: RandomisedMoments, options: Moments) -> dict[str, Any]:
