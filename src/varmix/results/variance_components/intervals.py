@@ -82,8 +82,8 @@ class Intervals:
         if missing:
             warn(
                 f"The {of} of '{self._names[component]}' has no {missing} limit: the maximum of this fit, followed as "
-                f"the {of} is held at other values, ends before the log-likelihood has fallen far enough. By ML the "
-                "likelihood may grow without bound elsewhere: use criterion='reml'.",
+                f"the {of} is held at other values, ends or rises before the log-likelihood has fallen far enough. By "
+                "ML the likelihood may grow without bound elsewhere: use criterion='reml'.",
                 ConvergenceWarning,
             )
 
@@ -130,8 +130,8 @@ class Intervals:
         """Profile log-likelihood relative to its maximum on a grid of at least `points` values.
 
         The grid ends where the profile has fallen by `reach` times 1.92 (half the 95 % quantile of chi-square with one
-        degree of freedom), at the bounds, or where the profile itself ends. Raises OptionError for a `reach` that is not
-        positive.
+        degree of freedom), at the bounds, or where the profile itself ends. Raises OptionError for a `reach` that is
+        not positive.
         """
         if not 0.0 < reach < np.inf or points < 2:
             raise OptionError(f"reach={reach} must be positive (in units of 1.92) and points={points} at least 2.")
