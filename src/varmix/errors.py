@@ -32,7 +32,7 @@ class AlignmentError(DataError):
 
 
 class KernelError(DataError):
-    """A relationship matrix that is not symmetric or has negative eigenvalues beyond rounding."""
+    """A relationship matrix that is not symmetric, or whose negative eigenvalues are too low or too many."""
 
 
 class FileFormatError(DataError):
