@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class VarmixError(Exception):
@@ -30,7 +32,7 @@ class AlignmentError(DataError):
 
 
 class KernelError(DataError):
-    """A relationship matrix that is not symmetric or has negative eigenvalues beyond rounding."""
+    """A relationship matrix that is not symmetric, or whose negative eigenvalues are too low or too many."""
 
 
 class FileFormatError(DataError):
@@ -87,3 +89,26 @@ def warn(message: str | Warning, category: type[Warning] = VarmixWarning) -> Non
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def first_of_each(category: type[Warning]) -> Iterator[None]:
+    """Of each class of warnings of a category, give the first at the end, and how many more there were.
+
+    A table asks for many maxima: what goes wrong with one of them goes wrong with its neighbours.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", category)
+        try:
+            yield
+        finally:
+            given = list(caught)
+    seen: dict[type[Warning], int] = {}
+    for item in given:
+        seen[item.category] = seen.get(item.category, 0) + 1
+    for item in given:
+        count = seen.pop(item.category, 0) if issubclass(item.category, category) else 1
+        if count:
+            more = f" ({count - 1:,} more like this.)" if count > 1 else ""
+            text = f"{item.message}{more}" if more else item.message
+            warnings.warn_explicit(text, item.category, item.filename, item.lineno)

@@ -324,3 +324,40 @@ def test_a_progress_bar_is_for_terminals_and_not_on_stdout(vc, monkeypatch):
 def test_summary_is_what_was_shown(vc, tmp_path):
     result = vc("--out", tmp_path, "--no-figures")
     assert result.stdout.startswith((tmp_path / "summary.txt").read_text())
+
+
+def with_missing_calls(files, prefix):
+    """A relationship matrix whose calls are missing pair by pair, as GCTA writes it; its lowest eigenvalue."""
+    ids = pd.read_csv(files / "demo.pheno.tsv", sep="\t", dtype=str)[["FID", "IID"]]
+    rng = np.random.default_rng(5)
+    calls = rng.binomial(2, 0.3, size=(len(ids), 400)).astype(float)
+    there = rng.random(calls.shape) > 0.05
+    f = np.nanmean(np.where(there, calls, np.nan), axis=0) / 2.0
+    values = np.where(there, (calls - 2.0 * f) / np.sqrt(2.0 * f * (1.0 - f)), 0.0)
+    K = values @ values.T / (there.astype(float) @ there.T)
+    vm.write_grm(prefix, K, ids)
+    return float(np.linalg.eigvalsh(K)[0])
+
+
+def test_negative_eigenvalues_are_kept_or_clipped_and_told(run, files, tmp_path):
+    assert with_missing_calls(files, tmp_path / "kin") < -0.05
+    fits = {}
+    for choice, said in (("keep", "--negative-eigenvalues clip"), ("clip", "were set to 0")):
+        result = run(
+            "vc", "--grm", tmp_path / "kin", "--pheno", files / "demo.pheno.tsv", "--trait", "bmi",
+            "--negative-eigenvalues", choice, "--out", tmp_path / choice, "--no-figures",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+        assert said in " ".join((result.stdout + result.stderr).split())
+        fits[choice] = vm.load(tmp_path / choice / "fit.json")
+        table = tmp_path / f"{choice}.tsv"
+        many = run(
+            "many", "--grm", tmp_path / "kin", "--pheno", files / "demo.pheno.tsv", "--trait", "bmi",
+            "--negative-eigenvalues", choice, "--out", table,
+        )  # fmt: skip
+        assert many.exit_code == 0, many.stderr
+        assert said in " ".join(many.stderr.split())
+        row = pd.read_csv(table, sep="\t").iloc[0]
+        # Both certificates are below 1e-8 standard errors.
+        assert row["log_likelihood"] == pytest.approx(fits[choice].log_likelihood, abs=1e-7)
+        assert fits[choice].facts["negative_eigenvalues"][0]["treatment"] == choice

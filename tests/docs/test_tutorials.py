@@ -1,4 +1,5 @@
-"""Every tutorial, and a guide with code, runs from top to bottom. The strict build runs them as notebooks; this runs the code alone."""
+"""Every tutorial, and a guide with code, runs from top to bottom. The strict build runs them as notebooks; this runs
+the code alone."""
 
 from __future__ import annotations
 

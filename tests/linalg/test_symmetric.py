@@ -8,10 +8,11 @@ from varmix.linalg import (
     BandReduction,
     SpectralReduction,
     TridiagonalReduction,
-    check_not_indefinite,
-    check_reduction_not_indefinite,
     check_symmetric,
+    negative_eigenvalues,
+    negative_in_reduction,
 )
+from varmix.linalg.indefinite import clip_negative_into
 
 
 def _float32_kernel(rng, size=600, columns=200):
@@ -24,9 +25,9 @@ def test_float32_kernels_pass(rng):
     K[3, 5] *= 1.0 + 2e-7  # entries (i, j) and (j, i) rounded apart
     check_symmetric(K, "kin")
     assert np.linalg.eigvalsh(K)[0] < 0.0  # rank 200 of 600: rounding makes it indefinite
-    check_not_indefinite(np.linalg.eigvalsh(K), "kin")
+    assert negative_eigenvalues(np.linalg.eigvalsh(K), "kin") is None
     for reduce in (TridiagonalReduction, BandReduction, SpectralReduction):
-        check_reduction_not_indefinite(reduce(K.copy()), "kin")
+        assert negative_in_reduction(reduce(K.copy()), "kin") is None
 
 
 def test_the_worst_asymmetric_pair_is_named(rng):
@@ -47,19 +48,38 @@ def test_symmetry_is_relative_to_the_scale(rng, scale):
 
 
 @pytest.mark.parametrize("reduce", [TridiagonalReduction, BandReduction, SpectralReduction])
-def test_indefinite_kernels_are_refused(rng, reduce):
-    K = _float32_kernel(rng, 100) - 0.1 * np.eye(100)
+def test_grossly_indefinite_kernels_are_refused(rng, reduce):
+    K = _float32_kernel(rng, 100) - 0.6 * np.eye(100)
     with pytest.raises(KernelError, match="negative eigenvalue"):
-        check_reduction_not_indefinite(reduce(K), "kin")
+        negative_in_reduction(reduce(K), "kin")
     with pytest.raises(KernelError, match="negative eigenvalue"):
-        check_reduction_not_indefinite(reduce(-np.eye(5)), "kin")
+        negative_in_reduction(reduce(-np.eye(5)), "kin")
+    rare = np.diag(np.append(np.full(50, -0.05), 1.0))  # each is small beside the largest, their sum is not
+    with pytest.raises(KernelError, match="in sum"):
+        negative_in_reduction(reduce(rare), "kin")
+
+
+@pytest.mark.parametrize("reduce", [TridiagonalReduction, BandReduction, SpectralReduction])
+def test_few_negative_eigenvalues_are_counted(rng, reduce):
+    basis = np.linalg.qr(rng.standard_normal((60, 60)))[0]
+    eigenvalues = np.append(np.linspace(0.1, 4.0, 57), [-0.2, -0.05, -1e-9])
+    K = (basis * eigenvalues) @ basis.T
+    found = negative_in_reduction(reduce(np.asfortranarray(K)), "kin")
+    assert found is not None
+    assert found.count == 2  # -1e-9 is rounding
+    np.testing.assert_allclose([found.lowest, found.share], [-0.2, -0.05], rtol=1e-12)
+    clipped = np.asfortranarray(K)
+    assert clip_negative_into(clipped, "kin") is not None
+    # The nearest matrix without negative eigenvalues, to the rounding of an eigendecomposition.
+    np.testing.assert_allclose(clipped, (basis * np.maximum(eigenvalues, 0.0)) @ basis.T, atol=1e-13)
+    assert clip_negative_into(clipped, "kin") is None
 
 
 def test_a_zero_or_empty_kernel_is_not_indefinite():
     for size in (0, 3):
         K = np.zeros((size, size))
         check_symmetric(K, "kin")
-        check_reduction_not_indefinite(TridiagonalReduction(K), "kin")
+        assert negative_in_reduction(TridiagonalReduction(K), "kin") is None
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -69,7 +89,7 @@ def test_entries_that_are_not_finite_are_located(rng, bad):
     with pytest.raises(NotFiniteError, match=r"kin: entry \(555, 41\)"):
         check_symmetric(K, "kin")
     with pytest.raises(NotFiniteError, match="eigenvalue 1 "):
-        check_not_indefinite(np.array([0.0, bad, 1.0]), "kin")
+        negative_eigenvalues(np.array([0.0, bad, 1.0]), "kin")
 
 
 def test_a_design_given_as_a_kernel_is_recognised(rng):

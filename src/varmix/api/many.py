@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from varmix.api.inputs import Inputs, join_sources, labelled_response
-from varmix.errors import OptionError, ShapeError
+from varmix.api.kernel_eigenvalues import NegativeChoice, clipped, told, worst
+from varmix.errors import OptionError, RepairWarning, ShapeError, VarmixWarning, warn
 from varmix.formula import design_from_arrays
 from varmix.formula.arrays import response_array
 from varmix.genotype import Reference, Scaling
+from varmix.linalg.indefinite import NegativeEigenvalues
 from varmix.models.linear.batch import SharedKernels, batch_table, fit_patterns
 from varmix.models.linear.statistics import Criterion
 from varmix.typing import Matrix, Tick
@@ -28,6 +30,7 @@ def variance_components_many(
     criterion: Criterion = "reml",
     scaling: Scaling = "sample",
     reference: Reference = "used",
+    negative_eigenvalues: NegativeChoice = "keep",
     sample_ids: Any = None,
     intercept: bool = True,
     on_missing: str | None = None,
@@ -49,8 +52,10 @@ def variance_components_many(
     columns become factors) are joined with Y as in `variance_components`: by label where both sides have any, else by
     position; so a source with ids goes by position when Y has none. A missing covariate is an error, or with
     on_missing="drop" (the default where something is joined by label) its row is dropped. A covariate that depends on
-    others is dropped with a warning; where this is so only among the rows of some responses, its effect is NaN for them. `tick` gets the
-    columns read from designs, `tick_fitted` the number of responses fitted.
+    others is dropped with a warning; where this is so only among the rows of some responses, its effect is NaN for
+    them. `tick` gets the columns read from designs, `tick_fitted` the number of responses fitted. Negative eigenvalues
+    of kernels are used as they are or clipped at 0, over all rows used by any response, as `negative_eigenvalues` says
+    (see `variance_components`), and one warning tells of each kernel.
 
     ML has no global maximum where the kernel is singular in the direction of a covariate, as a centred design of n or
     more columns is in the intercept's: the best maximum inside is reported then, or `UNBOUNDED` when there is
@@ -81,7 +86,7 @@ def variance_components_many(
         names=names,
         tick=tick,
     )
-    return gathered.fit(criterion, tick_fitted)
+    return gathered.fit(criterion, tick_fitted, negative_eigenvalues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,12 +98,23 @@ class ManyInputs:
     labels: tuple[Hashable, ...]
     inputs: Inputs
 
-    def fit(self, criterion: Criterion, tick: Tick | None = None) -> pd.DataFrame:
-        """One row per response; `tick` gets the number of responses done."""
+    def fit(
+        self, criterion: Criterion, tick: Tick | None = None, negative_eigenvalues: NegativeChoice = "keep"
+    ) -> pd.DataFrame:
+        """One row per response; `tick` gets the number of responses done. Warns of negative eigenvalues.
+
+        With "clip" the kernels of `inputs` are changed.
+        """
+        repaired = clipped(self.inputs, negative_eigenvalues)
+        kept: list[NegativeEigenvalues] = []
         terms = tuple(term.name for term in self.inputs.terms)
         shared = SharedKernels(names=terms, designs=self.inputs.standardised, matrices=self.inputs.kernels)
         design = self.inputs.design
-        fit = fit_patterns(self.responses, design.Z, shared, criterion, tick)
+        fit = fit_patterns(self.responses, design.Z, shared, criterion, tick, kept.append)
+        for found in repaired:
+            warn(told(found, "clip"), RepairWarning)
+        for found in worst(kept):
+            warn(told(found, "keep", criterion), VarmixWarning)
         return batch_table(fit, names=self.labels, kernels=terms, covariates=design.names, criterion=criterion)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from varmix.api.inputs import Inputs
+from varmix.api.kernel_eigenvalues import with_notes
 from varmix.errors import OptionError
 from varmix.iteration import Certificate, Outcome, Progress, Serial, Status, Step, Threads
 from varmix.marginal.piece import power_of_two
+from varmix.models.linear.feasible import defined
 from varmix.models.linear.fixed_block import coefficient_covariance
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.moment_errors import approximate_covariance, exact_covariance
@@ -68,15 +71,22 @@ def by_moments(model: VarianceComponents, options: Moments) -> Estimation:
     values = solve_moments(stats)
     status = Status.OUTSIDE_CONE if (values < 0.0).any() else Status.CLOSED_FORM
     covariance_of = approximate_covariance if options.errors == "approximate" else exact_covariance
-    notes = {
+    notes: dict[str, Any] = {
         **fragility_notes(_fragility(stats)),
         "errors": options.errors or "sandwich",
         "projected": [float(value) for value in model.units.outward(project_moments(stats))],
     }
+    covariance = covariance_of(model.piece, values, stats.equations)
+    if model.piece.negative and not defined(model.piece, np.maximum(values, 0.0), "reml"):
+        covariance = np.full_like(covariance, math.nan)
+        notes["warnings"].append(
+            "V is not positive definite at the moment estimates (a kernel has negative eigenvalues), so that they have "
+            "no standard errors. Use method='newton', or negative_eigenvalues='clip'."
+        )
     return Estimation(
         method="moments",
         outcome=_solved(model, values, status),
-        covariance=covariance_of(model.piece, values, stats.equations),
+        covariance=covariance,
         notes=notes,
     )
 
@@ -117,8 +127,10 @@ def _solved(model: VarianceComponents, values: Vector, status: Status) -> Outcom
     )
 
 
-def fit_randomised(inputs: Inputs, options: Moments, rng: np.random.Generator) -> Fit:
-    """Randomised moments of one response [MOM-3] [MOM-4] [MOM-5]."""
+def fit_randomised(
+    inputs: Inputs, options: Moments, rng: np.random.Generator, further: Mapping[str, Any] | None = None
+) -> Fit:
+    """Randomised moments of one response [MOM-3] [MOM-4] [MOM-5], with `further` notes."""
     design = inputs.design
     if options.errors == "jackknife" and inputs.kernels:
         raise OptionError(
@@ -162,7 +174,7 @@ def fit_randomised(inputs: Inputs, options: Moments, rng: np.random.Generator) -
             f"The residual variance is estimated at 0 or below, so that V is 0 in the direction of {', '.join(lost)}: "
             "no standard error is given, because no data can show that it is known exactly. Prefer method='newton'."
         )
-    return Fit(MomentsReport(design, names, estimates, inputs.sample, notes))
+    return Fit(MomentsReport(design, names, estimates, inputs.sample, with_notes(notes, further or {})))
 
 
 def _notes(result: RandomisedMoments, options: Moments) -> dict[str, Any]:

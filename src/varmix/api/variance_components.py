@@ -10,19 +10,23 @@ from typing import Any
 import numpy as np
 
 from varmix.api.inputs import Inputs, gather
+from varmix.api.kernel_eigenvalues import NegativeChoice, clipped, kernel_notes, with_notes
 from varmix.api.moments import Moments, by_moments, fit_randomised
 from varmix.errors import (
     ConvergenceWarning,
     FragileMomentsWarning,
     NotIdentifiedError,
     OptionError,
+    RepairWarning,
     VarmixWarning,
     warn,
 )
 from varmix.genotype import Reference, Scaling
 from varmix.iteration import Starts, Status, from_every_start
+from varmix.linalg.indefinite import NegativeEigenvalues
 from varmix.linalg.threads import threads_for
 from varmix.marginal.build import Kernels, build_structure
+from varmix.marginal.with_covariates import negative_with_covariates
 from varmix.models.linear.climb import SCHEMES, Climb
 from varmix.models.linear.confounding import confounded
 from varmix.models.linear.model import VarianceComponents
@@ -45,6 +49,7 @@ def variance_components(
     criterion: Criterion = "reml",
     scaling: Scaling = "sample",
     reference: Reference = "used",
+    negative_eigenvalues: NegativeChoice = "keep",
     intercept: bool = True,
     sample_ids: Any = None,
     on_missing: str | None = None,
@@ -63,6 +68,11 @@ def variance_components(
     intercept is added. Rows are joined by label where both sides have any (columns or index levels FID and IID, an
     index that is not the default one, ids of files), else by position; `sample_ids` are ids of the response's rows, or
     the name of a column that holds them in every table. Columns of ids are never covariates.
+
+    Kernels whose calls are missing pair by pair may have negative eigenvalues: with `negative_eigenvalues` "keep" they
+    are used as they are and theta is sought where V is positive definite, with "clip" the negative ones become 0 (on
+    the rows used); both are told, in `fit.facts["warnings"]` too. EM, PX-EM and MM need "clip". A kernel that is
+    further from a covariance is a KernelError.
 
     `method` is "newton", "em", "pxem", "mm" or "moments"; `criterion` "reml" or "ml". Options of the likelihood
     methods: `accelerate` ("none", "squarem", "anderson"), `polish` (finish with Newton where the scheme alone would
@@ -98,36 +108,56 @@ def variance_components(
         raise OptionError(f"criterion={criterion!r} is not known. Use 'reml' or 'ml'.")
     if method == "moments" and (starts != 1 or not (isinstance(start, str) and start == "auto")):
         raise OptionError("Moments are solved in closed form and have no start: leave start and starts out.")
-    fit = _by_moments(inputs, criterion, options, rng) if method == "moments" else _by_likelihood(
-        inputs, climb_of(method, criterion, options), start, starts, rng
-    )  # fmt: skip
+    climb = None if method == "moments" else climb_of(method, criterion, options)
+    repaired = clipped(inputs, negative_eigenvalues)
+    if climb is None:
+        fit = _by_moments(inputs, criterion, options, rng, repaired)
+    else:
+        fit = _by_likelihood(inputs, climb, start, starts, rng, repaired)
     _warn(fit)
     return fit
 
 
 def _by_moments(
-    inputs: Inputs, criterion: Criterion, options: Mapping[str, Any], rng: np.random.Generator | int | None
+    inputs: Inputs,
+    criterion: Criterion,
+    options: Mapping[str, Any],
+    rng: np.random.Generator | int | None,
+    repaired: list[NegativeEigenvalues],
 ) -> Fit:
     moments = Moments(**_checked(options, Moments, "moments"))
     if moments.traces == "randomised":
-        return fit_randomised(inputs, moments, np.random.default_rng(rng))
+        return fit_randomised(inputs, moments, np.random.default_rng(rng), kernel_notes(repaired, ()))
     model = build_model(inputs, criterion)
-    return Fit(VarianceComponentsReport(model, by_moments(model, moments), inputs.sample))
+    estimation = by_moments(model, moments)
+    notes = with_notes(estimation.notes, kernel_notes(repaired, model.piece.negative, model.criterion))
+    return Fit(VarianceComponentsReport(model, replace(estimation, notes=notes), inputs.sample))
 
 
-def _by_likelihood(inputs: Inputs, climb: Climb, start: Any, starts: int, rng: np.random.Generator | int | None) -> Fit:
+def _by_likelihood(
+    inputs: Inputs,
+    climb: Climb,
+    start: Any,
+    starts: int,
+    rng: np.random.Generator | int | None,
+    repaired: list[NegativeEigenvalues],
+) -> Fit:
     model = build_model(inputs, climb.criterion)
     system = model.piece.system
     with threads_for(0.0 if system.pairs_are_cheap else float(system.size) ** 3):
         estimation = by_climbing(model, climb, start_points(model, start, starts, rng))
-    return Fit(VarianceComponentsReport(model, estimation, inputs.sample))
+    notes = with_notes(estimation.notes, kernel_notes(repaired, model.piece.negative, model.criterion))
+    return Fit(VarianceComponentsReport(model, replace(estimation, notes=notes), inputs.sample))
 
 
 def build_model(inputs: Inputs, criterion: Criterion) -> VarianceComponents:
     """Rotate and reduce."""
     names = [term.name for term in inputs.terms if term.kind == "kernel"]
     kernels = Kernels(designs=inputs.standardised, matrices=inputs.kernels, matrix_names=names)
-    return VarianceComponents.of(inputs.design, inputs.terms, build_structure(inputs.design.Z, kernels), criterion)
+    structure = build_structure(inputs.design.Z, kernels)
+    if criterion == "ml":
+        structure = negative_with_covariates(structure, kernels.names)
+    return VarianceComponents.of(inputs.design, inputs.terms, structure, criterion)
 
 
 def climb_of(method: str, criterion: Criterion, options: Mapping[str, Any]) -> Climb:
@@ -176,7 +206,8 @@ def by_climbing(model: VarianceComponents, climb: Climb, points: list[VariancePa
     best = starts.best
     if not math.isfinite(best.objective):
         raise NotIdentifiedError(
-            "V is not positive definite at the start: give a start with a positive residual variance."
+            "V is not positive definite at the start: give a start with a positive residual variance, a larger one "
+            "beside the kernels' where a kernel has negative eigenvalues."
         )
     notes: dict[str, Any] = {"accelerate": climb.accelerate, "starts": len(points)}
     if len(points) > 1:
@@ -197,6 +228,11 @@ def by_climbing(model: VarianceComponents, climb: Climb, points: list[VariancePa
 def _warn(fit: Fit) -> None:
     if not fit.status.arrived:
         warn(f"{fit.status.name}: {fit.facts['advice']}", ConvergenceWarning)
+    facts = fit.facts
+    about_kernels = facts.get("negative_eigenvalues", [])
     category = FragileMomentsWarning if fit.criterion == "moments" else VarmixWarning
-    for note in fit.facts.get("warnings", []):
+    notes = list(facts.get("warnings", []))
+    for note, kernel in zip(notes, about_kernels, strict=False):  # they stand first
+        warn(note, RepairWarning if kernel["treatment"] == "clip" else VarmixWarning)
+    for note in notes[len(about_kernels) :]:
         warn(note, category)

@@ -49,8 +49,9 @@ def weighted_random_effects(
     `y` has shape (n,); `x` (n,) or (n, K): each column has a random slope of its own variance v_k >= 0, drawn anew for
     every group; `group` (n,) labels rows (None: each row is its own group); `weights` (n,) are equal within a group;
     `covariates` (n, c), an array or a data frame, have fixed effects w, by maximum likelihood, with a constant only if
-    they contain one or by intercept=True. All may be names of columns of `data`; series and data frames are
-    joined by their index. `residual` is s where it is known. Rows of known error variances are divided by their roots first (y, x and covariates), with residual=1.
+    they contain one or by intercept=True. All may be names of columns of `data`; series and data frames are joined by
+    their index. `residual` is s where it is known. Rows of known error variances are divided by their roots first (y, x
+    and covariates), with residual=1.
 
     `method` is "newton", "em", "pxem" or "mm". Options: `accelerate` ("none", "squarem", "anderson"; not for Newton),
     `polish` (finish with Newton where the scheme alone would not arrive; True), `max_iterations`, `tolerance` (standard

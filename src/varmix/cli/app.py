@@ -14,6 +14,7 @@ from varmix.cli.choices import (
     CriterionChoice,
     ErrorsChoice,
     Method,
+    NegativeEigenvaluesChoice,
     ReferenceChoice,
     ScalingChoice,
     TracesChoice,
@@ -133,6 +134,13 @@ def vc(
         ReferenceChoice,
         typer.Option(help="Means and scales of the people used, or of all in the file.", rich_help_panel=FITTING),
     ] = ReferenceChoice.used,
+    negative_eigenvalues: Annotated[
+        NegativeEigenvaluesChoice,
+        typer.Option(
+            help="Of a kernel with calls missing pair by pair: keep, as GCTA does, or clip at 0.",
+            rich_help_panel=FITTING,
+        ),
+    ] = NegativeEigenvaluesChoice.keep,
     accelerate: Annotated[
         Acceleration | None, typer.Option(help="Extrapolate the steps of em, pxem or mm.", rich_help_panel=FITTING)
     ] = None,
@@ -195,6 +203,7 @@ def vc(
             criterion=criterion,
             scaling=scaling,
             reference=reference,
+            negative_eigenvalues=negative_eigenvalues,
             accelerate=accelerate,
             polish=polish,
             max_iterations=max_iterations,
@@ -254,6 +263,10 @@ def many(
     reference: Annotated[
         ReferenceChoice, typer.Option(help="Means and scales of the people used, or of all in the file.")
     ] = ReferenceChoice.used,
+    negative_eigenvalues: Annotated[
+        NegativeEigenvaluesChoice,
+        typer.Option(help="Of a kernel with calls missing pair by pair: keep, as GCTA does, or clip at 0."),
+    ] = NegativeEigenvaluesChoice.keep,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for decoding and algebra.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
@@ -277,6 +290,7 @@ def many(
             criterion=criterion,
             scaling=scaling,
             reference=reference,
+            negative_eigenvalues=negative_eigenvalues,
             threads=threads,
             quiet=quiet,
         )

@@ -39,6 +39,13 @@ class ReferenceChoice(StrEnum):
     all = "all"
 
 
+class NegativeEigenvaluesChoice(StrEnum):
+    """What becomes of negative eigenvalues of a kernel."""
+
+    keep = "keep"
+    clip = "clip"
+
+
 class TracesChoice(StrEnum):
     """How moments find their traces."""
 

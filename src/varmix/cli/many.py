@@ -10,7 +10,7 @@ import typer
 from threadpoolctl import threadpool_limits
 
 from varmix.api.many import gather_many
-from varmix.cli.choices import CriterionChoice, ReferenceChoice, ScalingChoice
+from varmix.cli.choices import CriterionChoice, NegativeEigenvaluesChoice, ReferenceChoice, ScalingChoice
 from varmix.cli.codes import ExitCode
 from varmix.cli.folder import make_folder
 from varmix.cli.kernels import KernelFiles, check_people, people_told
@@ -33,6 +33,7 @@ def fit_together(
     criterion: CriterionChoice,
     scaling: ScalingChoice,
     reference: ReferenceChoice,
+    negative_eigenvalues: NegativeEigenvaluesChoice,
     threads: int | None,
     quiet: bool,
 ) -> ExitCode:
@@ -58,7 +59,7 @@ def fit_together(
             on_missing="drop",
             tick=tick,
         )
-        table, design = gathered.fit(criterion.value), gathered.inputs.design
+        table, design = gathered.fit(criterion.value, None, negative_eigenvalues.value), gathered.inputs.design
     table.to_csv(out, sep="\t", index_label="trait", na_rep="NA", lineterminator="\n")
     arrived = np.array([status in Status.__members__ and Status[status].arrived for status in table["status"]])
     if not quiet:

@@ -11,6 +11,7 @@ from varmix.cli.choices import (
     CriterionChoice,
     ErrorsChoice,
     Method,
+    NegativeEigenvaluesChoice,
     ReferenceChoice,
     ScalingChoice,
     TracesChoice,
@@ -26,6 +27,7 @@ class FitRequest:
     criterion: CriterionChoice | None
     scaling: ScalingChoice
     reference: ReferenceChoice
+    negative_eigenvalues: NegativeEigenvaluesChoice
     accelerate: Acceleration | None
     polish: bool | None
     max_iterations: int | None
@@ -69,6 +71,7 @@ class FitRequest:
             "criterion": criterion or "reml",
             "scaling": self.scaling.value,
             "reference": self.reference.value,
+            "negative_eigenvalues": self.negative_eigenvalues.value,
             "starts": self.starts,
             "rng": self.seed,
             **{name: value for name, value in given.items() if value is not None},

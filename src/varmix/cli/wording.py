@@ -15,7 +15,7 @@ FLAGS: Final = {
 OPTION: Final = re.compile(
     r"\b(method|criterion|scaling|reference|accelerate|traces|errors|probes|blocks|max_iterations|tolerance|starts|rest"
     r"|categorical|classes|residual|points|workers|level|replicates|noise|variance|likelihood|partitions|proportions"
-    r"|on_missing|cell_types|margin)=\(?'?\"?"
+    r"|on_missing|cell_types|margin|negative_eigenvalues)=\(?'?\"?"
     r"([\w+-]+(?:\.\w+)*)'?\"?,?\)?"
 )
 """name='value', name="value", name=3 and name=('value',)."""

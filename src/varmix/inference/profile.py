@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from scipy import optimize, stats
@@ -32,13 +32,16 @@ class Profile:
     """Bounds of the parameter space."""
     step: float
     """A first step outwards, about a standard error."""
+    towards: Callable[[float], Iterator[tuple[float, float]]] | None = None
+    """Values on the way outwards to a value and their log-likelihoods, the last at the value itself; fewer where the
+    profile ends before it, as a local maximum that is followed may. None where every value has a profile."""
 
 
 def profile_interval(profile: Profile, *, level: float = LEVEL) -> tuple[float, float]:
     """All values whose profile log-likelihood is within half the chi-square quantile of the maximum.
 
     An end at the bound of the parameter space is that bound: the interval is then one-sided. An end that is not reached
-    is infinite.
+    is infinite, and NaN where the profile itself ends before it has fallen so far.
     """
     check_level(level)
     quantile = math.sqrt(float(stats.chi2.ppf(level, 1)))
@@ -70,10 +73,21 @@ def _end(profile: Profile, excess: Callable[[float], float], direction: float, q
         outside = inside + direction * step
         if direction * (outside - bound) >= 0.0:
             outside = bound
-        if excess(outside) > 0.0:
-            reach = abs(outside - profile.estimate)
-            return float(optimize.brentq(excess, inside, outside, xtol=RELATIVE * reach, rtol=1e-14))
+        for value in _on_the_way(profile, outside):
+            if excess(value) > 0.0:
+                reach = abs(value - profile.estimate)
+                return float(optimize.brentq(excess, inside, value, xtol=RELATIVE * reach, rtol=1e-14))
+            inside = value
+        if inside != outside:
+            return math.nan
         if outside == bound:
             return bound
-        inside, step = outside, 2.0 * step
+        step *= 2.0
     return direction * math.inf
+
+
+def _on_the_way(profile: Profile, outside: float) -> Iterator[float]:
+    if profile.towards is None:
+        yield outside
+    else:
+        yield from (value for value, _ in profile.towards(outside))

@@ -1,4 +1,4 @@
-"""Checks of a relationship matrix: finite, symmetric, not indefinite."""
+"""Checks of a relationship matrix: finite and symmetric."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ from typing import Final
 import numpy as np
 
 from varmix.errors import KernelError, NotFiniteError, ShapeError
-from varmix.linalg.reduction import Reduction
-from varmix.typing import Square, Vector
+from varmix.typing import Square
 
 ASYMMETRY: Final = 1e-5
 """Largest |K_ij - K_ji| allowed, times the largest |K_ij|: sums over variants in float32 (6e-8 per term, growing with
 the root of their number) and text files with six digits stay below; a matrix that is not symmetric does not."""
-
-INDEFINITE_PER_ROW: Final = 1e-7
-"""Most negative eigenvalue allowed, times n and the largest eigenvalue: entries rounded to float32 move an eigenvalue
-by up to 6e-8 sqrt(n) of the largest, sums accumulated in float32 by up to about n times that unit."""
 
 _BLOCK: Final = 512
 """Rows compared at a time, so that no second n x n array is needed."""
@@ -44,31 +39,6 @@ def check_symmetric(K: Square, name: str) -> None:
             f"{name} is not symmetric: entry ({i}, {j}) is {K[i, j]:.6g} and entry ({j}, {i}) is {K[j, i]:.6g}, "
             f"{worst / largest:.2g} of the largest entry apart (allowed {ASYMMETRY:g}). Pass (K + K.T) / 2 if meant."
         )
-
-
-def check_not_indefinite(eigenvalues: Vector, name: str) -> None:
-    """Pass when no eigenvalue, shape (n,), is negative beyond float32 rounding. Raises KernelError, NotFiniteError."""
-    if not np.isfinite(eigenvalues).all():
-        raise NotFiniteError(
-            f"{name}: eigenvalue {int(np.argmin(np.isfinite(eigenvalues)))} is not finite. Check the matrix for NaN."
-        )
-    smallest, largest = float(eigenvalues.min(initial=0.0)), float(eigenvalues.max(initial=0.0))
-    allowed = INDEFINITE_PER_ROW * eigenvalues.size
-    if smallest < -allowed * largest:
-        raise KernelError(
-            f"{name} has a negative eigenvalue, {smallest:.4g} beside the largest {largest:.4g} (allowed "
-            f"{-allowed:.1g} of it): it is not a covariance. Rebuild it from standardised columns, or clip them."
-        )
-
-
-def check_reduction_not_indefinite(reduction: Reduction, name: str) -> None:
-    """The same check of a reduced matrix; the eigenvalues are computed only when one factorisation leaves doubt.
-
-    Raises KernelError, NotFiniteError.
-    """
-    allowed = INDEFINITE_PER_ROW * reduction.size * reduction.largest_diagonal
-    if allowed == 0.0 or reduction.shifted(1.0, allowed) is None:
-        check_not_indefinite(reduction.eigenvalues, name)
 
 
 def _largest_finite(K: Square, name: str) -> float:

@@ -15,14 +15,13 @@ import numpy as np
 from varmix.errors import NotIdentifiedError
 from varmix.genotype.design import StandardisedDesign
 from varmix.linalg.band import BandReduction
-from varmix.linalg.definite import check_covariance
 from varmix.linalg.householder import CovariateBasis, mirror_lower_into
+from varmix.linalg.indefinite import NegativeEigenvalues, negative_in_matrix, negative_in_reduction
 from varmix.linalg.reduce import reduce_in_place
 from varmix.linalg.reflector import BlockReflector
-from varmix.linalg.symmetric import check_reduction_not_indefinite
 from varmix.linalg.threads import threads_for
 from varmix.marginal.complement import WithComplement
-from varmix.marginal.coordinates import Coordinates, Narrow, Rotated, Wide
+from varmix.marginal.coordinates import Narrow, Rotated, Wide
 from varmix.marginal.dense import DenseKernels
 from varmix.marginal.factor import System
 from varmix.marginal.one_kernel import OneKernel
@@ -53,8 +52,9 @@ class Kernels:
 def build_structure(covariates: Matrix, kernels: Kernels, *, eigenvectors: bool = False) -> Structure:
     """Rotate the covariates (n x c, full column rank) out and reduce the kernels.
 
-    With `eigenvectors` one kernel is diagonalised (for many responses) rather than reduced. Raises KernelError for a
-    kernel that is indefinite beyond rounding, NotIdentifiedError for one that the covariates span.
+    With `eigenvectors` one kernel is diagonalised (for many responses) rather than reduced. Negative eigenvalues beyond
+    rounding are kept and told in `Piece.negative`. Raises KernelError for a kernel with too many or too low ones
+    (`negative_eigenvalues`), NotIdentifiedError for one that the covariates span.
     """
     with threads_for(_flops(covariates.shape[0], kernels)):
         return _build(CovariateBasis(covariates), kernels, eigenvectors)
@@ -75,9 +75,9 @@ def _build(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Struc
     blocks += [_block(basis, np.asfortranarray(kernel), basis.rows, several) for kernel in kernels.matrices]
     size = basis.rows - basis.columns
     _check_identified(blocks, kernels.names, basis.rows)
-    system, algebra = _system([block.complement for block in blocks], kernels.names, size, eigenvectors)
+    system, negative, algebra = _system(blocks, kernels.names, size, eigenvectors)
     cross = [system.rotate(block.cross) for block in blocks]
-    return _structure(basis, blocks, cross, system, Wide(basis, system), algebra)
+    return _structure(basis, blocks, cross, negative, Wide(basis, system), algebra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,37 +180,44 @@ def _narrow(basis: CovariateBasis, kernels: Kernels, eigenvectors: bool) -> Stru
         )
         start += design.p
     _check_identified(blocks, kernels.names, basis.rows)
-    within, algebra = _system([block.complement for block in blocks], kernels.names, width, eigenvectors)
+    within, negative, algebra = _system(blocks, kernels.names, width, eigenvectors)
     system = WithComplement(within, basis.rows - columns - width)
     rotated = [np.vstack([within.rotate(block.cross), np.zeros((1, columns))]) for block in blocks]
     algebra += f" in the {width} dimensions of the designs, fewer than the {basis.rows} rows"
-    return _structure(basis, blocks, rotated, system, Narrow(basis, inner, system), algebra)
+    return _structure(basis, blocks, rotated, negative, Narrow(basis, inner, system), algebra)
 
 
-def _system(complements: list[Square], names: list[str], size: int, eigenvectors: bool) -> tuple[System, str]:
-    """The system of the kernels in block A; the single kernel's buffer is reduced in place."""
-    if len(complements) == 1:
-        reduction = reduce_in_place(complements[0], vectors=eigenvectors)
-        check_reduction_not_indefinite(reduction, names[0])
+def _system(
+    blocks: list[_Block], names: list[str], size: int, eigenvectors: bool
+) -> tuple[System, list[NegativeEigenvalues], str]:
+    """The system of the kernels in block A, their negative eigenvalues, and why; one kernel is reduced in place."""
+    if len(blocks) == 1:
+        reduction = reduce_in_place(blocks[0].complement, vectors=eigenvectors)
+        found = negative_in_reduction(reduction, names[0])
         at_hand = not isinstance(reduction, BandReduction)
         return (
             OneKernel(reduction=reduction, has_eigenvalues=at_hand),
+            [] if found is None else [found.times(blocks[0].unit)],
             "one kernel, reduced once: every evaluation is linear in its size",
         )
-    for name, kernel in zip(names, complements, strict=True):
-        mirror_lower_into(kernel)
-        check_covariance(kernel, name)
-    return DenseKernels(tuple(complements), size), f"{len(complements)} kernels: dense Cholesky factor per evaluation"
+    negative = []
+    for name, block in zip(names, blocks, strict=True):
+        mirror_lower_into(block.complement)
+        if (found := negative_in_matrix(block.complement, name)) is not None:
+            negative.append(found.times(block.unit))
+    complements = tuple(block.complement for block in blocks)
+    return DenseKernels(complements, size), negative, f"{len(blocks)} kernels: dense Cholesky factor per evaluation"
 
 
 def _structure(
     basis: CovariateBasis,
     blocks: list[_Block],
     cross: list[Matrix],
-    system: System,
-    coordinates: Coordinates,
+    negative: list[NegativeEigenvalues],
+    coordinates: Wide | Narrow,
     algebra: str,
 ) -> Structure:
+    system = coordinates.system
     blank = Piece(
         system=system,
         coordinates=coordinates,
@@ -220,6 +227,7 @@ def _structure(
         triangle=basis.R,
         rows=basis.rows,
         effects=np.array([float(block.effects) for block in blocks]),
+        negative=tuple(negative),
     )
     return Structure(
         blank=blank,

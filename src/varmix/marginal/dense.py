@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.linalg import lapack
 
+from varmix.errors import NotAvailableError
 from varmix.linalg.householder import mirror_lower_into
 from varmix.typing import Matrix, Square, Vector
 
@@ -143,6 +144,8 @@ class DenseKernels:
 
     def draw(self, variances: Vector, rng: np.random.Generator) -> Vector:
         """One draw from N(0, V)."""
-        lower = lapack.dpotrf(self._covariance(variances), lower=1, clean=1, overwrite_a=1)[0]
+        lower, fault = lapack.dpotrf(self._covariance(variances), lower=1, clean=1, overwrite_a=1)
+        if fault:
+            raise NotAvailableError("V is not positive definite at these variances, so nothing can be drawn from it.")
         sample: Vector = lower @ rng.standard_normal(self.size)
         return sample

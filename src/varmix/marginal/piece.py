@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from varmix.linalg.indefinite import NegativeEigenvalues
 from varmix.marginal.coordinates import Coordinates, Rotated
 from varmix.marginal.factor import System
 from varmix.typing import Matrix, Square, Vector
@@ -59,6 +60,9 @@ class Piece:
     """n."""
     effects: Vector
     """Number of effects behind each kernel (at most the rows), shape (k,)."""
+    negative: tuple[NegativeEigenvalues, ...] = ()
+    """Of the kernels outside the covariates, in the user's units; those of rounding are left out. Where there are any,
+    V is positive definite on a part of the cone of variances only."""
 
     @property
     def y(self) -> Vector:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from varmix.results import Fit
 
 Of = Literal["variance", "proportion"]
-KINDS = {"wald": "Wald", "none": "no"} | {name: name for name in ("profile", "bootstrap", "jackknife")}
+KINDS = {"wald": "Wald", "none": "no"} | {name: name for name in ("profile", "bootstrap", "jackknife", "open")}
 LETTER = 0.065
 """Width of a letter of a name, inches: names longer than twelve letters widen the figure, not narrow the axes."""
 ROW = 0.22
@@ -117,7 +117,7 @@ def _line(ax: Any, place: float, line: Mapping[str, Any], tone: str, upper_bound
         ax.plot([lower], [place], "|", color=tone, markersize=7.0)
     if math.isfinite(upper) and not (bounded and upper >= upper_bound):
         ax.plot([upper], [place], "|", color=tone, markersize=7.0)
-    if not math.isfinite(upper):
+    if math.isinf(upper):
         ax.plot([right], [place], ">", color=tone, markersize=5.0, clip_on=False)
     on_boundary = bounded and (estimate <= 0.0 or estimate >= upper_bound)
     face = "white" if on_boundary else tone
@@ -142,6 +142,8 @@ def _write(ax: Any, place: float, line: Mapping[str, Any], mixed: bool) -> None:
 
 
 def _number(value: float) -> str:
+    if math.isnan(value):
+        return "?"
     return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else "∞"
 
 

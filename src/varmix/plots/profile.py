@@ -136,8 +136,9 @@ def _bar(
     ax: Any, ends: tuple[float, float], estimate: float, height: float, level: float, top: float = math.inf
 ) -> None:
     """The interval as a bar at the height of the cut-off, ends written clear of the curve, no cap at a bound."""
+    left = ends[0] if math.isfinite(ends[0]) else ax.get_xlim()[0]
     right = ends[1] if math.isfinite(ends[1]) else ax.get_xlim()[1]
-    ax.plot([ends[0], right], [height, height], color=INK, linewidth=1.2, solid_capstyle="butt", zorder=4)
+    ax.plot([left, right], [height, height], color=INK, linewidth=1.2, solid_capstyle="butt", zorder=4)
     for end, side in zip(ends, (1, -1), strict=True):
         if math.isfinite(end) and 0.0 < end < top:
             ax.plot([end], [height], "|", color=INK, markersize=7.0, zorder=4)
@@ -147,6 +148,6 @@ def _bar(
             )  # fmt: skip
     sided = ", one-sided" if ends[0] == 0.0 or ends[1] == top < math.inf else ""
     ax.annotate(
-        f"{100 * level:g} % interval{sided}", xy=(0.5 * (ends[0] + right), height), xytext=(0, 3),
+        f"{100 * level:g} % interval{sided}", xy=(0.5 * (left + right), height), xytext=(0, 3),
         textcoords="offset points", ha="center", fontsize=SMALL, color=INK, path_effects=HALO,
     )  # fmt: skip

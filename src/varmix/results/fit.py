@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import NotAvailableError, OptionError
+from varmix.errors import ConvergenceWarning, NotAvailableError, OptionError, first_of_each
 from varmix.inference.generator import generator_of
 from varmix.iteration import Certificate, Status
 from varmix.results import html, store, text
@@ -69,7 +69,8 @@ class Fit:
     def table(self, name: str) -> pd.DataFrame:
         """A table by name (a copy). Raises NotAvailableError naming those there are."""
         if name not in self._tables:
-            self._tables[name] = self.report.table(name)
+            with first_of_each(ConvergenceWarning):
+                self._tables[name] = self.report.table(name)
         return self._tables[name].copy()
 
     @property
@@ -131,11 +132,13 @@ class Fit:
         Options: `of` ("variance" or "proportion"), `kind` ("profile", "wald", "bootstrap"), `level`, and for the
         bootstrap `replicates` and `rng`.
         """
-        return self.report.interval(name, **options)
+        with first_of_each(ConvergenceWarning):
+            return self.report.interval(name, **options)
 
     def profile(self, name: str, **options: Any) -> pd.DataFrame:
         """Profile log-likelihood of a parameter, relative to its maximum: value, log_likelihood."""
-        return self.report.profile(name, **options)
+        with first_of_each(ConvergenceWarning):
+            return self.report.profile(name, **options)
 
     def test(self, *names: str) -> Any:
         """Likelihood-ratio test that the named variances are 0, against the chi-bar-square null."""
@@ -179,7 +182,8 @@ class Fit:
 
     def tidy(self, *, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter: effect, group, term, estimate, std_error, statistic, p_value, conf_low, conf_high."""
-        return self.report.tidy(level)
+        with first_of_each(ConvergenceWarning):
+            return self.report.tidy(level)
 
     def glance(self) -> pd.DataFrame:
         """One row: nobs, sigma, logLik, AIC, BIC, REMLcrit or deviance, df_residual."""

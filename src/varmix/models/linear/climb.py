@@ -10,6 +10,7 @@ from typing import Any
 from varmix.errors import OptionError
 from varmix.iteration import (
     ACCELERATORS,
+    Accelerator,
     Backtracking,
     Outcome,
     Status,
@@ -20,6 +21,7 @@ from varmix.iteration.stopping import DECREMENT_TOLERANCE
 from varmix.marginal.piece import Piece
 from varmix.models.linear.average_information import Newton
 from varmix.models.linear.em import EM
+from varmix.models.linear.feasible import nearly_singular
 from varmix.models.linear.mm import MM
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.pxem import PXEM
@@ -59,27 +61,42 @@ class Climb:
         )
 
     def run(self, pieces: Sequence[Piece], start: VarianceParams) -> Outcome[Any, Any]:
-        """Climb from `start` (internal units)."""
-        newton = self.scheme == "newton"
+        """Climb from `start` (internal units).
+
+        Raises OptionError for EM, PX-EM and MM where a kernel has negative eigenvalues.
+        """
+        negative = [found for piece in pieces for found in piece.negative]
+        if negative and self.scheme != "newton":
+            raise OptionError(
+                f"method='{self.scheme}' needs kernels that are covariances, and '{negative[0].name}' has "
+                f"{negative[0]}. Use method='newton', or negative_eigenvalues='clip'."
+            )
+        accelerator = self._backtracking() if self.scheme == "newton" else ACCELERATORS[self.accelerate]
+        return self._run(pieces, start, accelerator)
+
+    def _run(self, pieces: Sequence[Piece], start: VarianceParams, accelerator: Accelerator) -> Outcome[Any, Any]:
+        polished = self.polish and self.scheme != "newton"
         outcome = iterate_and_finish(
             SCHEMES[self.scheme](criterion=self.criterion),
             start,
             pieces,
-            finish=Newton(criterion=self.criterion) if self.polish and not newton else None,
+            finish=Newton(criterion=self.criterion) if polished else None,
             tolerance=self.tolerance,
             max_iterations=self.max_iterations,
-            accelerator=self._backtracking() if newton else ACCELERATORS[self.accelerate],
+            accelerator=accelerator,
             finisher=self._backtracking(),
         )
-        return self._diagnosed(outcome)
+        return self._diagnosed(outcome, pieces)
 
-    def _diagnosed(self, outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
+    def _diagnosed(self, outcome: Outcome[Any, Any], pieces: Sequence[Piece]) -> Outcome[Any, Any]:
         """Tell a likelihood without a maximum from a fit that got stuck."""
         variances = outcome.params.values
         if 0.0 < variances[-1] < EXPLAINED * variances.max():
             return replace(outcome, status=Status.UNBOUNDED)
         vanishing = variances[-1] < VANISHING * variances.max()
-        if self.criterion == "ml" and not outcome.status.arrived and vanishing:
+        if self.criterion != "ml" or outcome.status.arrived:
+            return outcome
+        if vanishing or any(nearly_singular(piece, variances, VANISHING) for piece in pieces):
             return replace(outcome, status=Status.UNBOUNDED)
         return outcome
 
@@ -89,7 +106,9 @@ class Climb:
         plain = self.scheme == "mm" and self.accelerate == "none"
         if outcome.status is not Status.UNBOUNDED or plain or not self.polish:
             return outcome
-        slower = replace(self, scheme="mm", accelerate="none").run(pieces, start)
+        # With negative eigenvalues MM is a direction of ascent whose length has to be looked for.
+        accelerator = Backtracking() if any(piece.negative for piece in pieces) else ACCELERATORS["none"]
+        slower = replace(self, scheme="mm", accelerate="none")._run(pieces, start, accelerator)
         return slower if slower.status.arrived else outcome
 
     def _backtracking(self) -> Backtracking:

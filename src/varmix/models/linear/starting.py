@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from varmix.marginal.piece import Piece
+from varmix.models.linear.feasible import inside, largest_share
 from varmix.models.linear.fixed_block import schur_complement
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.statistics import Criterion
@@ -31,8 +32,8 @@ MOST = 3
 
 
 def equal_start(piece: Piece) -> VarianceParams:
-    """Every component with the same share of the variance of y outside the covariates."""
-    return _shares(piece, np.full(piece.system.components, 1.0 / piece.system.components))
+    """Every component with the same share of the variance of y outside the covariates, where V is definite there."""
+    return _inside(piece, _shares(piece, np.full(piece.system.components, 1.0 / piece.system.components)))
 
 
 def good_start(piece: Piece) -> VarianceParams:
@@ -43,17 +44,20 @@ def good_start(piece: Piece) -> VarianceParams:
 def good_starts(piece: Piece, criterion: Criterion) -> list[VarianceParams]:
     """One kernel: the local maxima of a scan over the share of variance, the highest first; else equal shares.
 
-    On each ray of shares the best total is known, so a scan sees the profile likelihood. ML may grow without bound
-    towards a residual variance of 0: the upper end of the scan does not count for it.
+    On each ray of shares the best total is known, so a scan sees the profile likelihood. It covers the shares at which
+    V is positive definite. ML may grow without bound towards a residual variance of 0, or where a negative eigenvalue
+    makes V singular in a covariate's direction: the upper end of the scan does not count for it.
     """
     if not (piece.system.components == 2 and piece.system.pairs_are_cheap):
         return [equal_start(piece)]
     count = FINE if piece.system.size < LARGE else COARSE
-    shares = expit(np.linspace(LOWEST_LOGIT, -LOWEST_LOGIT, count))
+    shares = largest_share(piece) * expit(np.linspace(LOWEST_LOGIT, -LOWEST_LOGIT, count))
     rays = [_shares(piece, np.array([share, 1.0 - share])) for share in shares]
     scan = [_on_ray(piece, ray, criterion) for ray in rays]
     heights = np.array([height for height, _ in scan])
-    padded = np.concatenate([[-np.inf], heights, [-np.inf if criterion == "reml" else np.inf]])
+    padded = np.concatenate([[-np.inf], heights, [-np.inf]])
+    if criterion == "ml":
+        padded[int(np.isfinite(heights).nonzero()[0].max(initial=-1)) + 2 :] = np.inf
     peaks = [k for k in np.flatnonzero((heights >= padded[:-2]) & (heights > padded[2:])) if math.isfinite(heights[k])]
     if not peaks:
         return [equal_start(piece)] if criterion == "reml" else good_starts(piece, "reml")
@@ -82,7 +86,12 @@ def _on_ray(piece: Piece, ray: VarianceParams, criterion: Criterion) -> tuple[fl
 def random_start(piece: Piece, rng: np.random.Generator) -> VarianceParams:
     """Shares drawn uniformly from the simplex, of a total within a factor of ten of the variance of y."""
     shares = rng.dirichlet(np.ones(piece.system.components))
-    return VarianceParams(_shares(piece, shares).values * 10.0 ** rng.uniform(-1.0, 1.0))
+    return _inside(piece, VarianceParams(_shares(piece, shares).values * 10.0 ** rng.uniform(-1.0, 1.0)))
+
+
+def _inside(piece: Piece, params: VarianceParams) -> VarianceParams:
+    """Where the ML likelihood, and so REML's, is finite."""
+    return VarianceParams(inside(piece, params.values, "ml"))
 
 
 def _shares(piece: Piece, shares: Vector) -> VarianceParams:

@@ -13,11 +13,11 @@ ADVICE = {
         "The moment equations are solved exactly and an estimate is negative: read it as 'no evidence of this "
         "component', use fit.projected for the nearest admissible point, or fit by method='newton'."
     ),
-    Status.UNDEFINED: ("V is not positive definite at the start: start from a positive residual variance."),
+    Status.UNDEFINED: ("V is not positive definite at the start: start from a larger residual variance."),
     Status.UNBOUNDED: (
         "The likelihood has no maximum: it grows without bound as the residual variance goes to 0. Either the kernels "
         "explain the response exactly, or (ML) they vanish in the direction of a covariate, as many centred columns as "
-        "rows do in the intercept's: use criterion='reml' then."
+        "rows do in the intercept's, or have a negative eigenvalue there: use criterion='reml' then."
     ),
 }
 

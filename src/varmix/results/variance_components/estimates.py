@@ -66,8 +66,8 @@ class Estimates:
         result = fixed_effects(self.model.piece, self.admissible)
         if result is None:
             raise NotAvailableError(
-                "V is singular at this estimate (the residual variance is 0 and the kernels have not full rank), so "
-                "there are no fixed effects. Fit by method='newton'."
+                "V is not positive definite at this estimate (the residual variance is 0 and the kernels have not full "
+                "rank, or a kernel has negative eigenvalues), so there are no fixed effects. Fit by method='newton'."
             )
         return result
 

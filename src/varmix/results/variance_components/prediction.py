@@ -81,7 +81,10 @@ class Prediction:
         return np.asarray(np.sqrt(np.maximum(posterior, 0.0)) * self.model.units.response)
 
     def _value_sd(self, component: int) -> Vector:
-        """`sqrt diag(s_k K_k - s_k^2 K_k P K_k)`, from blocks of unit vectors."""
+        """`sqrt diag(s_k K_k - s_k^2 K_k P K_k)`, from blocks of unit vectors.
+
+        NaN where a kernel with negative eigenvalues, no covariance of its own, makes a variance negative.
+        """
         piece, variance = self.model.piece, self.estimates.admissible[component]
         factor = piece.system.factor(self.estimates.admissible)
         assert factor is not None
@@ -95,7 +98,8 @@ class Prediction:
             image = piece.cross[component] @ upper + piece.system.multiply(component, lower)
             prior = (upper * image_upper).sum(axis=0) + (lower * image).sum(axis=0)
             result[start:stop] = variance * prior - variance**2 * (image * factor.solve(image)).sum(axis=0)
-        return np.asarray(np.sqrt(np.maximum(result, 0.0)) * self.model.units.response)
+        lost = result < 0.0 if piece.negative else np.zeros(piece.rows, dtype=np.bool_)
+        return np.where(lost, np.nan, np.sqrt(np.maximum(result, 0.0)) * self.model.units.response)
 
     def _row_index(self) -> pd.Index:
         ids = self.model.design.sample_ids

@@ -29,8 +29,9 @@ from varmix.results.variance_components.saved import state_of
 from varmix.results.variance_components.steps import progress_table, starts_table
 from varmix.typing import Square, Vector
 
-IntervalKind = Literal["profile", "wald", "bootstrap", "none"]
-"""How an interval was made; "none" away from an optimum, where there is no maximum to hold a profile against."""
+IntervalKind = Literal["profile", "wald", "bootstrap", "open", "none"]
+"""How an interval was made; "open" by a profile that ends before it has fallen far enough (that limit is NaN), "none"
+away from an optimum, where there is no maximum to hold a profile against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -223,6 +224,8 @@ class VarianceComponentsReport(Report):
                 kind = "profile"  # the residual's share is at its bound of 1, too
         ends_of = self.intervals.profile if kind == "profile" else self.intervals.wald
         lower, upper = ends_of(component, of, level)
+        if kind == "profile" and (math.isnan(lower) or math.isnan(upper)):
+            kind = "open"
         return float(lower), float(upper), kind
 
     def coefficients(self, level: float) -> pd.DataFrame:

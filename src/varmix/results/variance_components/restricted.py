@@ -10,11 +10,13 @@ from scipy.optimize import nnls
 
 from varmix.errors import ConvergenceWarning, warn
 from varmix.iteration import Backtracking, Outcome, Stopping, iterate
+from varmix.models.linear.feasible import HALVINGS, defined
 from varmix.models.linear.model import VarianceComponents
 from varmix.models.linear.params import VarianceParams
 from varmix.models.linear.restricted import RestrictedNewton
 from varmix.models.linear.statistics import summarise_linear
-from varmix.typing import Matrix, Vector
+from varmix.results.variance_components.restriction import Restriction, proportion_held, shrunk, variance_held
+from varmix.typing import Vector
 
 TOLERANCE = 1e-6
 """Distance from the restricted optimum in standard errors: its log-likelihood is then right to 1e-12."""
@@ -22,6 +24,8 @@ NEAR = 1e-3
 """Distance at which a climb that rounding has stopped is good enough: its log-likelihood is right to 5e-7."""
 MAX_ITERATIONS = 200
 """Newton takes about ten; far more only where halved steps creep along a bound."""
+VESTIGE = 1e-6
+"""Share of the largest variance from which a variance at 0 starts, so that it may leave it."""
 
 
 class Restricted:
@@ -32,48 +36,73 @@ class Restricted:
         self.estimate = variances
         floor = 1e-3 / np.maximum(model.traces / model.traces[-1], np.finfo(float).tiny)
         self._floor = floor
-        self._start = np.maximum(variances, floor)
+        self.start = np.maximum(variances, floor)
 
-    def maximum(self, offset: Vector, directions: Matrix, start: Vector) -> tuple[float, Vector]:
-        """Log-likelihood (internal units) and theta at the best t >= 0 of `offset + directions t`.
+    def maximum(self, restriction: Restriction, start: Vector) -> tuple[float, Vector]:
+        """Log-likelihood (internal units) and theta at the best t >= 0 of a restriction.
 
         Where the climb from `start` does not arrive, others are tried; a ConvergenceWarning tells if none does. On a
         ray the best scale is known: `V = t V_1` has its maximum at `t = y'P_1 y / N`, N rows with a residual.
         """
-        if directions.shape[1] == 1 and not offset.any():
-            return self._on_ray(directions[:, 0])
-        best = self._climb(offset, directions, start)
-        for again in self._further_starts(offset, directions):
-            if _reached(best[0]):
-                break
-            best = max(best, self._climb(offset, directions, again), key=_rank)
-        outcome, variances = best
-        if not _reached(outcome) and np.isfinite(outcome.objective):
+        if restriction.is_ray:
+            return self.on_ray(restriction.directions[:, 0])
+        outcome, variances = self.search(restriction, start)
+        if not reached(outcome) and np.isfinite(outcome.objective):
             _tell(outcome)
         return outcome.objective, variances
 
-    def _climb(self, offset: Vector, directions: Matrix, start: Vector) -> tuple[Outcome[Any, Any], Vector]:
-        scheme = RestrictedNewton(criterion=self.model.criterion, offset=offset, directions=directions)
+    def search(self, restriction: Restriction, start: Vector) -> tuple[Outcome[Any, Any], Vector]:
+        """The best end of the climbs from `start` and, where that does not arrive, from others."""
+        best = self._climb(restriction, start)
+        for again in self._further_starts(restriction):
+            if reached(best[0]):
+                break
+            best = max(best, self._climb(restriction, again), key=_rank)
+        return best
+
+    def _climb(self, restriction: Restriction, start: Vector) -> tuple[Outcome[Any, Any], Vector]:
+        return self.climb(restriction, start, Stopping(tolerance=TOLERANCE, max_iterations=MAX_ITERATIONS))
+
+    def climb(self, restriction: Restriction, start: Vector, stopping: Any) -> tuple[Outcome[Any, Any], Vector]:
+        """Newton within a restriction from t = `start`, moved to where V is positive definite."""
+        scheme = RestrictedNewton(
+            criterion=self.model.criterion, offset=restriction.offset, directions=restriction.directions
+        )
         outcome = iterate(
             scheme,
-            VarianceParams(start),
+            VarianceParams(self._inside(restriction, start)),
             [self.model.piece],
-            stopping=Stopping(tolerance=TOLERANCE, max_iterations=MAX_ITERATIONS),
+            stopping=stopping,
             accelerator=Backtracking(halvings=40),
         )
         return outcome, scheme.variances(outcome.params)
 
-    def _further_starts(self, offset: Vector, directions: Matrix) -> Iterator[Vector]:
+    def _inside(self, restriction: Restriction, start: Vector) -> Vector:
+        """With negative eigenvalues: more of the residual, or less of the kernels where the residual is held."""
+        piece, residual = self.model.piece, restriction.directions[-1]
+        values = np.array(start)
+        for _ in range(HALVINGS if piece.negative else 0):
+            theta = restriction.offset + restriction.directions @ values
+            if defined(piece, theta, self.model.criterion):
+                break
+            values[residual == 0.0] *= 0.5
+            if residual.any():
+                values[int(residual.argmax())] += float(start.max())
+        return values
+
+    def _further_starts(self, restriction: Restriction) -> Iterator[Vector]:
         """The points of the restriction nearest to the estimate, and to equal shares of its variance."""
         traces = self.model.traces
+        contributions = restriction.directions * traces[:, None]
         equal = float(self.estimate @ traces) / len(traces) / traces
         for wanted in (np.maximum(self.estimate, self._floor), equal):
             # Nearest in contributions to the variance, which have one scale.
-            nearest = nnls(directions * traces[:, None], (wanted - offset) * traces)[0]
-            least = 1e-3 * float(wanted @ traces) / (directions * traces[:, None]).sum(axis=0)
+            nearest = nnls(contributions, (wanted - restriction.offset) * traces)[0]
+            least = 1e-3 * float(wanted @ traces) / contributions.sum(axis=0)
             yield np.maximum(nearest, least)
 
-    def _on_ray(self, direction: Vector) -> tuple[float, Vector]:
+    def on_ray(self, direction: Vector) -> tuple[float, Vector]:
+        """Log-likelihood and theta at the best multiple of `direction`; -inf where V is not positive definite."""
         stats = summarise_linear(self.model.piece, direction, self.model.criterion)
         scale = float(direction @ stats.quad) / stats.errors
         if not scale > 0.0:
@@ -83,54 +112,48 @@ class Restricted:
 
     def with_variance(self, component: int, value: float) -> float:
         """Profile log-likelihood of one variance."""
-        others = [k for k in range(len(self.estimate)) if k != component]
-        offset = np.zeros(len(self.estimate))
-        offset[component] = value
-        return self._remember(offset, np.eye(len(self.estimate))[:, others], self._start[others])
+        restriction = variance_held(component, value, len(self.estimate))
+        return self._remember(restriction, np.delete(self.start, component))
 
     def with_proportion(self, component: int, value: float) -> float:
-        """Profile log-likelihood of one proportion of variance [VC-9].
-
-        Free are the contributions tau_j of the other components, scaled so that theta_k t_k = value * sum tau.
-        """
-        traces, count = self.model.traces, len(self.estimate)
-        zero = np.zeros(count)
+        """Profile log-likelihood of one proportion of variance [VC-9]."""
+        restriction = proportion_held(component, value, self.model.traces)
         if value >= 1.0:
-            direction = np.zeros((count, 1))
-            direction[component] = 1.0 / traces[component]
-            total = float((self._start * traces).sum())
-            return self.maximum(zero, direction, np.array([total]))[0]
-        others = [k for k in range(count) if k != component]
-        directions = np.zeros((count, len(others)))
-        for column, k in enumerate(others):
-            directions[k, column] = (1.0 - value) / traces[k]
-            directions[component, column] = value / traces[component]
-        parts = (self._start * traces)[others]
-        start = parts / parts.sum() * float((self._start * traces).sum())
-        return self._remember(zero, directions, start)
+            return self.maximum(restriction, np.array([float((self.start * self.model.traces).sum())]))[0]
+        return self._remember(restriction, proportion_start(component, self.start, self.model.traces))
 
     def without(self, components: list[int]) -> tuple[float, Vector]:
         """Maximum with these variances at 0, and where."""
+        return self.maximum(*self.null(components))
+
+    def null(self, components: list[int]) -> tuple[Restriction, Vector]:
+        """These variances at 0, and a start that gives what they had to the residual."""
         others = [k for k in range(len(self.estimate)) if k not in components]
-        zero = np.zeros(len(self.estimate))
-        start = self._start[others]
+        start = self.start[others]
         lost = float((self.estimate * self.model.traces)[components].sum()) / float(self.model.traces[-1])
         start = start + (lost if others and others[-1] == len(self.estimate) - 1 else 0.0) * np.eye(len(others))[-1]
-        return self.maximum(zero, np.eye(len(self.estimate))[:, others], start)
+        return shrunk(components, 0.0, self.estimate), start
 
-    def _remember(self, offset: Vector, directions: Matrix, start: Vector) -> float:
-        log_likelihood, variances = self.maximum(offset, directions, start)
+    def _remember(self, restriction: Restriction, start: Vector) -> float:
+        log_likelihood, variances = self.maximum(restriction, start)
         if np.isfinite(log_likelihood):
-            self._start = np.maximum(variances, 1e-6 * self._start.max())
+            self.start = np.maximum(variances, VESTIGE * self.start.max())
         return log_likelihood
 
 
-def _reached(outcome: Outcome[Any, Any]) -> bool:
+def proportion_start(component: int, variances: Vector, traces: Vector) -> Vector:
+    """Contributions of the other components than one whose proportion is held, adding up to all there are."""
+    parts = np.delete(variances * traces, component)
+    return np.asarray(parts / parts.sum() * float((variances * traces).sum()))
+
+
+def reached(outcome: Outcome[Any, Any]) -> bool:
+    """Whether a climb ended at its maximum, or as near as rounding lets it."""
     return outcome.status.arrived or outcome.certificate.newton_decrement <= NEAR
 
 
 def _rank(found: tuple[Outcome[Any, Any], Vector]) -> tuple[bool, float]:
-    return _reached(found[0]), found[0].objective
+    return reached(found[0]), found[0].objective
 
 
 def _tell(outcome: Outcome[Any, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from varmix.linalg.indefinite import INDEFINITE_PER_ROW
 from varmix.models.linear.batch.spectrum import SharedSpectrum, largest_share, odds_range
 from varmix.typing import Array, Index, Mask, Vector
 
@@ -19,6 +21,10 @@ MARGIN: Final = 4.0
 
 WIDEST: Final = 30.0
 """Largest logit: 1 - h is then 1e-13, where rounding of the eigenvalues takes over."""
+
+EDGE_NODES: Final = 28
+"""Nodes towards the share at which a negative eigenvalue makes V singular, each `exp(-SPACING)` times as far from it as
+the last: the likelihood bends in the logarithm of that distance. The last is 1e-10 away, six digits above rounding."""
 
 BISECTIONS: Final = 30
 """Halvings of an interval of the interpolant, 1e-9 of it: far below the error of the interpolation."""
@@ -57,11 +63,15 @@ def share_grid(spectrum: SharedSpectrum) -> ShareGrid:
     """The nodes that suit a spectrum; logit 0 is one of them, so that no interval crosses h = 1/2."""
     low, high = odds_range(spectrum, MARGIN, WIDEST)
     closed = largest_share(spectrum)[1]
+    edge = _indefinite_edge(spectrum)
+    inmost = high if edge is None else edge - SPACING
     below = np.linspace(low, 0.0, int(np.ceil(-low / SPACING)) + 1)
-    if high > 0.0:
-        inner = np.append(below, np.linspace(0.0, high, int(np.ceil(high / SPACING)) + 1)[1:])
+    if inmost > 0.0:
+        inner = np.append(below, np.linspace(0.0, inmost, int(np.ceil(inmost / SPACING)) + 1)[1:])
     else:
-        inner = np.append(below[below < high], high)
+        inner = np.append(below[below < inmost], inmost)
+    if edge is not None:
+        inner = np.append(inner, edge - SPACING * np.exp(-SPACING * np.arange(1.0, EDGE_NODES + 1.0)))
     kernel, residual = 1.0 / (1.0 + np.exp(-inner)), 1.0 / (1.0 + np.exp(inner))
     last = [1.0] if closed else []
     return ShareGrid(
@@ -70,6 +80,13 @@ def share_grid(spectrum: SharedSpectrum) -> ShareGrid:
         logits=np.concatenate([[-np.inf], inner, [np.inf] * len(last)]),
         closed=closed,
     )
+
+
+def _indefinite_edge(spectrum: SharedSpectrum) -> float | None:
+    """The logit of h at which a negative eigenvalue makes V singular; None where rounding alone is negative."""
+    if spectrum.smallest >= -INDEFINITE_PER_ROW * spectrum.rows * spectrum.largest:
+        return None
+    return -math.log(-spectrum.smallest)
 
 
 def find_brackets(slope: Array, bend: Array, grid: ShareGrid) -> Brackets:

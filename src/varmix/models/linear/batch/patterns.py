@@ -7,7 +7,7 @@ kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -16,9 +16,11 @@ import numpy as np
 from varmix.errors import KernelError, NotIdentifiedError
 from varmix.genotype import StandardisedDesign, as_source, standardise
 from varmix.linalg.householder import pivoted_columns
+from varmix.linalg.indefinite import NegativeEigenvalues
 from varmix.linalg.threads import one_thread
 from varmix.marginal.build import Kernels, build_structure
 from varmix.marginal.piece import Structure
+from varmix.marginal.with_covariates import negative_with_covariates
 from varmix.models.linear.batch.few_missing import cheaper_together, fit_few_missing
 from varmix.models.linear.batch.fit import fit_batch
 from varmix.models.linear.batch.outcome import Unfitted
@@ -104,12 +106,14 @@ def fit_patterns(
     kernels: SharedKernels,
     criterion: Criterion = "reml",
     tick: Tick | None = None,
+    tell: Callable[[NegativeEigenvalues], None] | None = None,
 ) -> BatchFit:
     """Fit responses (n, r) with NaN for missing, one pattern at a time; covariates (n, c), finite.
 
     By REML, patterns with few missing rows take these out as covariates of one reduction where that is cheaper than a
     reduction of their own. Several kernels are fitted one response after another. A covariate that depends on earlier
-    ones among the rows of a pattern has NaN as its effect. `tick` gets the number of responses done.
+    ones among the rows of a pattern has NaN as its effect. `tick` gets the number of responses done, `tell` the
+    negative eigenvalues of each kernel among the rows of each pattern.
     """
     components = len(kernels.names) + 1
     whole = BatchFit.blank(responses.shape[1], components, covariates.shape[1], rows=0, why=Unfitted.ALL_MISSING)
@@ -123,7 +127,7 @@ def fit_patterns(
         if components == 2 and criterion == "reml":
             patterns = _take_out_few_missing(whole, patterns, responses, covariates, kernels, tick)
         for pattern in patterns:
-            fit, columns = _fit_pattern(pattern, responses, covariates, kernels, criterion, tick)
+            fit, columns = _fit_pattern(pattern, responses, covariates, kernels, criterion, tick, tell)
             fit.put_into(whole, pattern.responses, columns)
     return whole
 
@@ -171,6 +175,7 @@ def _fit_pattern(
     kernels: SharedKernels,
     criterion: Criterion,
     tick: Tick | None,
+    tell: Callable[[NegativeEigenvalues], None] | None,
 ) -> tuple[BatchFit, Index]:
     rows, count, components = pattern.rows, pattern.responses.size, len(kernels.names) + 1
     here = np.asfortranarray(covariates[rows])
@@ -181,6 +186,11 @@ def _fit_pattern(
         mine = responses if complete and count == responses.shape[1] else responses[np.ix_(rows, pattern.responses)]
         try:
             structure = _structure(kernels, rows, responses.shape[0], np.asfortranarray(here[:, columns]))
+            if criterion == "ml":
+                structure = negative_with_covariates(structure, list(kernels.names))
+            if tell is not None:
+                for found in structure.blank.negative:
+                    tell(found)
             if components > 2:
                 return fit_one_by_one(structure, mine, criterion, tick), columns
             fit = fit_batch(structure, mine, criterion)

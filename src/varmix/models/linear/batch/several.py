@@ -43,7 +43,7 @@ def fit_one_by_one(
 
 
 def _fill(result: BatchFit, column: int, climb: Climb, piece: Piece, units: Units, structure: Structure) -> None:
-    outcome = climb.run([piece], good_start(piece))
+    outcome = climb.run_inside([piece], good_start(piece))
     theta: Vector = outcome.params.values
     stats = summarise_linear(piece, theta, climb.criterion, expected=True)
     if stats.expected_information is not None and np.isfinite(stats.expected_information).all():
