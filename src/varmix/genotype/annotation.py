@@ -12,10 +12,9 @@ import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, FileFormatError, MissingFileError, RepairWarning, warn
 from varmix.genotype.source import GenotypeSource, SourceSlice
+from varmix.tables.roles import VARIANT_ID_NAMES
 from varmix.typing import Index
 
-ID_NAMES = ("id", "variant", "snp", "rsid", "marker")
-"""Headings that name the column of variant ids (any case); otherwise it is the first column."""
 SET_END = "END"
 """Closes a set in PLINK's set files."""
 
@@ -156,7 +155,7 @@ def _fields(line: str, comma: bool) -> list[str]:
 
 def _groups_of_frame(frame: pd.DataFrame) -> dict[str, list[str]]:
     names = [str(name) for name in frame.columns]
-    id_column = next((at for at, name in enumerate(names) if name.lower().lstrip("#") in ID_NAMES), 0)
+    id_column = next((at for at, name in enumerate(names) if name.lower().lstrip("#") in VARIANT_ID_NAMES), 0)
     ids = frame.iloc[:, id_column].astype(str).to_numpy(dtype=object)
     rest = [at for at in range(len(names)) if at != id_column]
     if not rest:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
-from varmix.tables.identifiers import VARIANT_COLUMNS, sample_table
+from varmix.tables.identifiers import VARIANT_COLUMNS, id_text, sample_table
 from varmix.tables.numbers import real_numbers
 from varmix.typing import Index, Matrix
 
@@ -67,7 +67,7 @@ class ArraySource:
     ) -> None:
         self.name = name
         values, own_names = _numeric_array(X, name)
-        names = own_names if names is None else [str(item) for item in names]
+        names = own_names if names is None else [str(item) for item in id_text(list(names))]  # 1.0 is '1', as elsewhere
         if names is not None and len(names) != values.shape[1]:
             raise ShapeError(
                 f"Design '{name}' has {values.shape[1]:,} columns and {len(names):,} names. Give one name per column."
@@ -251,7 +251,7 @@ def _numeric_array(X: Any, name: str) -> tuple[np.ndarray[Any, Any], list[str] |
         except nw.exceptions.DuplicateError as error:
             raise DataError(f"Design '{name}' has two columns of the same name: {error}. Rename one.") from error
         if isinstance(frame, nw.DataFrame):
-            own_names = [str(column) for column in frame.columns]
+            own_names = [str(column) for column in id_text(frame.columns)]
             for column, series in zip(frame.columns, frame.iter_columns(), strict=True):
                 kind = series.dtype
                 if not (kind.is_numeric() or kind == nw.Boolean):
