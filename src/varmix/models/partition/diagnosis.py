@@ -64,11 +64,6 @@ class NoiseDiagnosis:
         return self.slope_p < LEVEL and self.slope > LEAST_SLOPE
 
     @property
-    def falls(self) -> bool:
-        """Whether they fall with it, surely and to an extent that matters."""
-        return self.slope_p > 1.0 - LEVEL and self.slope < -LEAST_SLOPE
-
-    @property
     def misfits(self) -> bool:
         """Whether types' means deviate from the mixtures by more than replicates do, surely and noticeably."""
         return self.lack_of_fit_p < LEVEL and self.lack_of_fit > LEAST_LACK
@@ -91,7 +86,7 @@ class NoiseDiagnosis:
         told = f"(exponent {self.slope:.2f}, standard error {self.slope_error:.2f}, {self.genes:,} genes)"
         if self.grows:
             return f"Noise within sample types grows with expression {told}."
-        if self.falls:
+        if self.slope_p > 1.0 - LEVEL and self.slope < -LEAST_SLOPE:
             return f"Noise within sample types falls with expression {told}: are these logarithms?"
         return f"Noise within sample types does not grow with expression {told}."
 

@@ -20,17 +20,17 @@ linear and small silent (fractions, units of 1e-6); natural logarithms of weak s
 LEAST_FALLING = 3.0
 """Where noise falls with the level besides: log10 of 1,000."""
 
-FALLING = -0.5
-"""Exponent of the level in the variance of replicates from which on noise falls: linear noise is constant (0) or
-grows."""
+FALLING, SURE = -1.0, 4.0
+"""Exponent of the level in the variance of replicates from which on noise falls, and its distance from 0 in standard
+errors: linear noise is constant (0) or grows, and one in 30,000 such data sets is beyond that by chance."""
 
 GROWING = 1.25
 """Exponent from which on noise grows as that of linear values does, however even their levels: 1.4 and 2.2 in linear
 values of GSE19830 and GSE65136, -2.7 and 1.0 in their logarithms."""
 
-EVEN = 3.0
+EVEN = 3.5
 """Ratio of the 99th percentile of gene levels to their upper quartile below which levels are even: 1.3 in logarithms of
-GSE19830 and GSE65136 and up to 3 with many genes at 0, beside 5 in the linear values, which span decades."""
+GSE19830 and GSE65136 and about 3 with half of the genes near 0, beside 5 in the linear values, which span decades."""
 
 EVEN_PANEL, MANY = 1.6, 200
 """The same for fewer genes than `MANY`, where the percentile is near the maximum: 95 % of panels of 20 genes of those
@@ -39,8 +39,11 @@ two data sets have 1.4 or less as logarithms; of linear ones 2 % are below 1.6."
 FEWEST = 20
 """Genes below which their levels show no shape."""
 
-SPREAD = 2.0
-"""Least range from the 5th to the 95th percentile of levels, two doublings: levels that are all alike show no scale."""
+MIDDLE = 15.0
+"""No median gene has a level of 2^15 = 32,768: arrays end at 2^16, and counts and transcripts per million are lower."""
+
+SPREAD = 1.5
+"""Least range from the 5th to the 95th percentile of levels, a factor of three: levels all alike show no scale."""
 
 
 def logarithms_told(
@@ -54,8 +57,7 @@ def logarithms_told(
     """
     if not (is_mixed(proportions) and LEAST_FALLING <= highest <= LARGEST):
         return ()
-    sure = diagnosis.falls and diagnosis.slope < FALLING
-    if sure:
+    if diagnosis.slope < min(FALLING, -SURE * diagnosis.slope_error):
         why = f"noise falls with expression (exponent {diagnosis.slope:.2f})"
     elif highest >= LEAST and not diagnosis.slope > GROWING and (ratio := _evenness(pieces, scale)):
         why = f"genes have even levels (the 99th percentile is {ratio:.2g} times the upper quartile)"
@@ -90,9 +92,10 @@ def _evenness(pieces: Sequence[Genes], scale: float) -> float | None:
     levels = _levels(pieces) * scale
     if len(levels) < FEWEST:
         return None
-    low, quartile, high, top = np.quantile(levels, [0.05, 0.75, 0.95, 0.99])
+    low, middle, quartile, high, top = np.quantile(levels, [0.05, 0.5, 0.75, 0.95, 0.99])
     limit = EVEN if len(levels) >= MANY else EVEN_PANEL
-    return float(top / quartile) if quartile > 0.0 and high - low >= SPREAD and top < limit * quartile else None
+    ranged = quartile > 0.0 and middle <= MIDDLE and high - low >= SPREAD
+    return float(top / quartile) if ranged and top < limit * quartile else None
 
 
 def _levels(pieces: Sequence[Genes]) -> Vector:
