@@ -284,6 +284,13 @@ def test_series_that_do_not_fit_are_refused_and_never_taken_by_position() -> Non
         estimates(first.astype(str), Z2, PANEL, **options)
 
 
+def test_masked_scores_are_missing_and_not_what_lies_behind_the_mask() -> None:
+    hidden = np.ma.masked_array(Z1, mask=np.arange(P) == 4)
+    for ld in (PANEL, G, np.ones(P)):
+        with pytest.raises(NotFiniteError, match="variant 4"):
+            estimates(hidden, Z2, ld, n1=1e4, n2=2e4)
+
+
 def test_ld_scores_with_ids_are_joined_by_them() -> None:
     R2 = np.corrcoef(G.T) ** 2
     raw = R2.sum(axis=1)

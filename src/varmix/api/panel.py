@@ -37,7 +37,7 @@ class Panel:
         """A vector of all variants given at those used; a vector of those used, a number or None as it is."""
         if values is None or self.positions is None or np.shape(values) != (self.given,):
             return values
-        return np.asarray(values)[self.positions]
+        return np.asanyarray(values)[self.positions]  # which keeps a mask
 
     def places(self, ids: Any, what: str) -> Index:
         """Positions of the variants of `what` among the p by id, -1 where absent. Raises AlignmentError."""
