@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 class VarmixError(Exception):
@@ -80,15 +81,24 @@ class FragileMomentsWarning(VarmixWarning):
 
 
 BETWEEN = ("varmix", "functools", "contextlib")
-"""Modules whose frames lie between the line of the user and the place that warns."""
+"""Modules whose frames may stand right above varmix's own, between the line of the user and the place that warns."""
 
 
 def warn(message: str | Warning, category: type[Warning] = VarmixWarning) -> None:
-    """Warn as from the line outside of varmix that called it, so that the line shown is the user's own."""
-    level, frame = 1, sys._getframe(0)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    """Warn as from the line outside of varmix that called it, so that the line shown is the user's own.
+
+    That is above the outermost frame of varmix: searches for a root and the like put frames of other packages in
+    between.
+    """
+    roots = []
+    frame: FrameType | None = sys._getframe(0)
+    while frame is not None:
+        roots.append(str(frame.f_globals.get("__name__", "")).partition(".")[0])
+        frame = frame.f_back
+    level = min(len(roots) - roots[::-1].index("varmix"), len(roots) - 1)
+    while level < len(roots) - 1 and roots[level] in BETWEEN:
+        level += 1
+    warnings.warn(message, category, stacklevel=level + 1)
 
 
 @contextmanager

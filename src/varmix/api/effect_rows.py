@@ -11,6 +11,7 @@ import pandas as pd
 
 from varmix.errors import DataError, OptionError
 from varmix.models.random_effect_mixture.number_range import check_scales, check_weight
+from varmix.models.random_effect_mixture.ratios import ResponseRatios
 from varmix.models.random_effect_mixture.reduction import Reduction, reduce_rows
 from varmix.tables.group_labels import group_labels, numbered
 from varmix.tables.row_variables import complete_rows, real_vector, refuse_infinity, row_variables
@@ -49,6 +50,10 @@ class EffectRows:
         reduction = reduce_rows(self.y, self.x, group=self.group, errors=self.errors, weights=self.weights)
         check_scales(reduction.scales.response, reduction.scales.regressor)
         return reduction
+
+    def ratios(self) -> ResponseRatios:
+        """Whether y look like ratios."""
+        return ResponseRatios.of(self.y, self.x)
 
     def sample(self) -> pd.DataFrame:
         """What was used and lost: columns `what`, `cause`, `count`."""

@@ -18,6 +18,7 @@ from varmix.models.random_effect_mixture.identification import check_identified
 from varmix.models.random_effect_mixture.model import RandomEffectMixture
 from varmix.models.random_effect_mixture.number_range import check_residual, check_scales
 from varmix.models.random_effect_mixture.params import MixtureParams
+from varmix.models.random_effect_mixture.ratios import ResponseRatios
 from varmix.models.random_effect_mixture.reduction import Reduction
 from varmix.models.random_effect_mixture.stream.posterior import posterior_tables
 from varmix.models.random_effect_mixture.stream.reduction import StreamReduction, is_dask, stream_reduction
@@ -50,6 +51,10 @@ class EffectStream:
         if zero:
             table.append({"what": "rows", "cause": "used for the residual only (x = 0)", "count": zero})
         return pd.DataFrame(table)
+
+    def ratios(self) -> ResponseRatios:
+        """Whether y look like ratios."""
+        return self.reduction.facts.ratios
 
     def outline(self) -> Reduction:
         """Units that identify what all of them identify."""

@@ -30,6 +30,7 @@ from varmix.api.proportions_table import ProportionsTable, read_proportions
 from varmix.errors import NotIdentifiedError, VarmixWarning, warn
 from varmix.iteration import Runner, Serial
 from varmix.models.partition.genes import Genes, reduce_samples
+from varmix.models.partition.logarithms import negative_told
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.partitions import Partitions
 from varmix.models.random_effect_mixture.stream.reduction import is_dask
@@ -266,12 +267,7 @@ def _notes(table: ExpressionTable) -> tuple[str, ...]:
             "No sample type has two samples: nothing shows the noise by itself, and it is what partitions leave "
             "unexplained."
         )
-    mixed = np.isnan(table.known).any() or bool((np.count_nonzero(table.known, axis=1) > 1).any())
-    if mixed and table.facts.negative:
-        notes.append(
-            f"{table.facts.negative:,} values are negative: logarithms? Samples are mixtures on the original scale of "
-            "expression, and not on its logarithm."
-        )
+    notes += negative_told(table.known, table.facts.negative)
     repeated = int(table.genes.duplicated().sum())
     if repeated:
         notes.append(f"{repeated:,} genes have the name of an earlier one; each row is a gene of its own.")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from varmix.api.cohorts import on_shared_variants
 from varmix.errors import AlignmentError
@@ -15,7 +14,14 @@ from varmix.genotype.design import StandardisedDesign
 from varmix.models.linear.correlation.cohorts import variant_signs
 from varmix.models.linear.correlation.ld import LdScores, ld_scores, paired_ld_scores
 from varmix.tables.frame import try_frame
+from varmix.tables.identifiers import id_text
+from varmix.tables.numbers import real_numbers
+from varmix.tables.roles import VARIANT_ID_NAMES, columns_by_role
+from varmix.tables.variant_labels import labels_of, positions_of
 from varmix.typing import Index
+
+SCORE_ROLES = {"id": VARIANT_ID_NAMES, "l2": ("l2",)}
+"""Columns of a table of LD scores, as LDSC's .l2.ldscore files name them. A table of genotypes has no column L2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,30 +37,23 @@ class Panel:
         """A vector of all variants given at those used; a vector of those used, a number or None as it is."""
         if values is None or self.positions is None or np.shape(values) != (self.given,):
             return values
-        return np.asarray(values)[self.positions]
+        return np.asanyarray(values)[self.positions]  # which keeps a mask
 
-    def places(self, ids: Any) -> Index:
-        """Positions of variants among the p by id, -1 where absent. Raises AlignmentError."""
+    def places(self, ids: Any, what: str) -> Index:
+        """Positions of the variants of `what` among the p by id, -1 where absent. Raises AlignmentError."""
         if self.ids is None:
             raise AlignmentError(
-                "Tables of z scores are matched to LD by variant id, which this LD does not have. Give genotypes with "
-                "variant ids, or vectors of z in the order of the LD scores."
+                "Tables of z scores are matched to LD by variant id, which this LD does not have. Give genotypes or "
+                "LD scores with variant ids (a Series, or a table with columns SNP and L2), or vectors of z in the "
+                "order of the LD scores."
             )
-        known = pd.Index(self.ids)
-        if known.has_duplicates:
-            raise AlignmentError(
-                "The panel lists variant ids twice, so z scores cannot be matched. Give each its own id."
-            )
-        place: Index = known.get_indexer(ids).astype(np.intp)
-        if not (place >= 0).any():
-            raise AlignmentError(
-                f"None of the {len(ids):,} variants is in the panel (first: '{ids[0]}'). Check the ids."
-            )
-        return place
+        return positions_of(ids, self.ids, what, "the panel")
 
 
 def panel_of(ld: Any) -> Panel:
-    """From LD scores (a vector, or LdScores), genotypes (n x p), or a tuple of genotypes for either study.
+    """From genotypes (n x p), a tuple of genotypes for either study, or LD scores.
+
+    LD scores are a vector, a Series with ids as its index, a table with columns SNP and L2, or LdScores.
 
     Raises ShapeError, NotFiniteError, DataError, AlignmentError.
     """
@@ -67,9 +66,17 @@ def panel_of(ld: Any) -> Panel:
             return _of_two(*ld)
         ld = ld[0]
     if not isinstance(ld, StandardisedDesign | GenotypeSource) and try_frame(ld) is None and np.ndim(ld) == 1:
-        return Panel(scores=LdScores.single(ld))
+        return _of_scores(ld, labels_of(ld))
+    if (table := try_frame(ld)) is not None:
+        found = columns_by_role([str(name) for name in table.columns], SCORE_ROLES, "The table of LD scores")
+        if "id" in found and "l2" in found:
+            return _of_scores(table[found["l2"]].to_native(), id_text(table[found["id"]].to_list()))
     design = _standardised(ld, "panel")
     return _of(design, ld_scores(design))
+
+
+def _of_scores(scores: Any, ids: Any) -> Panel:
+    return Panel(scores=LdScores.single(np.asarray(real_numbers(scores, "LD scores"), dtype=np.float64)), ids=ids)
 
 
 def _standardised(data: Any, name: str) -> StandardisedDesign:

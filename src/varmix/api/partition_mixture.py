@@ -16,6 +16,7 @@ from varmix.linalg.threads import one_thread
 from varmix.models.partition.climb import SCHEMES, Climb
 from varmix.models.partition.diagnosis import NoiseDiagnosis, diagnose
 from varmix.models.partition.fitting import fit_from
+from varmix.models.partition.logarithms import logarithms_told
 from varmix.models.partition.model import PartitionMixture
 from varmix.models.partition.noise_problem import NoiseProblem
 from varmix.models.partition.noise_terms import PLAIN, SETS, TERMS, chosen_margin, chosen_terms, shown_terms
@@ -87,7 +88,8 @@ def partition_mixture(
     `fit.table("expression")` (of cell types, with sds), `fit.table("together")`, `fit.table("differences")`,
     `fit.proportions`, `fit.components`, `fit.predict(new)` for new genes [PART-8]. Raises DataError for data that
     cannot be used, NotIdentifiedError where they do not identify the model, OptionError for options that are not known;
-    warns when the certificate is not met, of noise that the terms miss, and of what free proportions cannot tell.
+    warns when the certificate is not met, of mixed samples that look like logarithms (mixing is linear before them), of
+    noise that the terms miss, and of what free proportions cannot tell.
     """
     _check_choices(variance, likelihood, method)
     terms = chosen_terms(noise)
@@ -131,14 +133,17 @@ def build_problem(
 ) -> tuple[Problem, dict[str, Any]]:
     """The problem, and what is told of how its noise was chosen."""
     base = table.model(likelihood=likelihood)
-    told: dict[str, Any] = {"variance": variance}
     diagnosis = _diagnosed(base)
+    told: dict[str, Any] = {
+        "variance": variance,
+        "cautions": list(logarithms_told(base.pieces, base.known, table.facts.highest, base.scale, diagnosis)),
+    }
     if terms is None:
         fixed = variance == "per_gene_block" or likelihood == "composite"  # the source note's noise
         terms = SETS["cell"] if fixed else _shown(base, diagnosis)
         told["notes"] = [f"The noise was chosen so: {' + '.join(_ordered(terms))}. {diagnosis.words}"]
     elif missed := _missed(terms, diagnosis):
-        told["cautions"] = [f"{diagnosis.words} The noise has no term for that: see noise='full', or add {missed}."]
+        told["cautions"] += [f"{diagnosis.words} The noise has no term for that: see noise='full', or add {missed}."]
     told["noise"] = _ordered(terms)
     told["margin"] = within = chosen_margin(margin, terms, known=not np.isnan(base.known).any())
     if variance == "per_gene_block":
@@ -215,7 +220,7 @@ def _fit(
         }
     told["cautions"] = [
         *problem.base.notes,
-        *told.pop("cautions", []),
+        *told.pop("cautions"),
         *problem.remarks(found.starts.best.params),
         *_alone(found.screened or found.starts, free=free),
     ]

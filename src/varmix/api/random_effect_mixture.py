@@ -89,7 +89,7 @@ def random_effect_mixture(
     (posterior of every effect in input order), `fit.starts`, `fit.table("design")`, `fit.test("v_1")`;
     `fit.facts["gain_bound"]` is what any number of classes could still gain. Raises DataError for data that cannot be
     used, NotIdentifiedError where the design does not identify the model, OptionError for options that are not known;
-    warns when the certificate is not met.
+    warns when the certificate is not met, and where y look like odds ratios, of which effects are the logarithms.
     """
     rows: EffectRows | EffectStream
     if is_stream(data):
@@ -104,6 +104,8 @@ def random_effect_mixture(
             from varmix.api.mixing_distribution import fit_npmle
 
             fit = fit_npmle(model, rows_of(rows, model), rows.sample, rows.name, options, tick)
+            for sentence in rows.ratios().told():  # which other fits note, and warn of with their notes
+                warn(sentence, VarmixWarning)
         else:
             runner = rows.runner(workers) if isinstance(rows, EffectStream) else runner_of(model)
             climb = climb_of(method, options, runner)
@@ -176,7 +178,7 @@ def _fit(
     part = screening_part(model, rng) if screened else None
     found = fit_from(model, climb, [start for _, start in named], part=part, tick=tick)
     notes: dict[str, Any] = {"accelerate": climb.accelerate}
-    told = []
+    told = list(rows.ratios().told())
     reduction = rows.outline() if isinstance(rows, EffectStream) else model.reduction
     if zeros := unbounded_rows(reduction, model.classes, model.residual, null=model.null):
         told.append(

@@ -8,24 +8,25 @@ import numpy as np
 import pandas as pd
 
 from varmix.api.panel import panel_of
+from varmix.api.summary_vectors import join_vectors
 from varmix.errors import AlignmentError, OptionError
 from varmix.models.linear.correlation.alleles import check_scores, match_studies
 from varmix.models.linear.correlation.summary import Intercept, correlate_summaries
 from varmix.results.correlation.summaries import SummaryCorrelationReport
 from varmix.results.fit import Fit
-from varmix.typing import Array, Vector
+from varmix.tables.study_scores import is_study_table
 
 BLOCKS = 200
 """Blocks of the jackknife: the relative error of its standard errors is 1 / sqrt(2 x 199), 5 %."""
 
 
 def genetic_correlation_from_summaries(
-    study1: Array | pd.DataFrame,
-    study2: Array | pd.DataFrame,
+    study1: Any,
+    study2: Any,
     ld: Any,
     *,
-    n1: float | Vector | None = None,
-    n2: float | Vector | None = None,
+    n1: Any = None,
+    n2: Any = None,
     intercept: Intercept = 1.0,
     cross_intercept: Intercept = 0.0,
     blocks: int = BLOCKS,
@@ -33,39 +34,42 @@ def genetic_correlation_from_summaries(
 ) -> Fit:
     """Correlation of effects from the z scores of two studies, without individual data [VC-8].
 
-    Studies are two vectors of z scores (p,) with sample sizes n1 and n2 (numbers or vectors), or two tables with
-    columns id, a1, a2, z, n (a1 is the allele that z counts). `ld` is a panel of genotypes in the order of the vectors
-    (an array, data frame or source for both studies, or a tuple of one for each), or LD scores (p,). Tables are joined
-    by id, alleles turned where exchanged, and found in the panel by id; with `drop_ambiguous` A/T and C/G variants are
-    left out. `cross_intercept` is what people in both studies add to the mean of z_1 z_2: 0 without,
+    Studies are two vectors of z scores (p,) with sample sizes n1 and n2 (numbers or vectors), or two tables: data
+    frames of any kind, or paths. Tables have columns id, a1, a2, z, n (a1 is the allele that z counts; also SNP, rsid,
+    variant or marker, effect_allele, other_allele, in any case: LDSC's .sumstats files are read as they are), and
+    without n they need n1, n2. `ld` is a panel of genotypes in the order of the vectors (an array, data frame or source
+    for both studies, or a tuple of one for each), or LD scores (p,): a vector, a Series with ids as its index, or a
+    table with columns SNP and L2. Tables are joined by id, as text, alleles turned where exchanged, and found in `ld`
+    by id; a Series with ids as its index is found so too, and other vectors go by position. Rows of tables with a
+    missing entry are dropped with a RepairWarning, and `fit.sample` counts what was lost; with `drop_ambiguous` A/T and
+    C/G variants are left out. `cross_intercept` is what people in both studies add to the mean of z_1 z_2: 0 without,
     `n_shared r / sqrt(n_1 n_2)` with r the correlation of the responses, or "estimate", which asks for LD scores that
     vary. Errors are a jackknife's over `blocks` blocks of neighbours.
 
-    Raises ShapeError, NotFiniteError, AlignmentError, OptionError, NotIdentifiedError.
+    Raises DataError (cells that are not numbers: study, column, row), ShapeError, NotFiniteError, AlignmentError,
+    OptionError, NotIdentifiedError; for files MissingFileError and FileFormatError.
     """
     _check_intercept(intercept, "intercept")
     _check_intercept(cross_intercept, "cross_intercept")
     panel = panel_of(ld)
-    scores = panel.scores
-    counts: dict[str, int] = {}
-    z1: Any
-    z2: Any
-    if isinstance(study1, pd.DataFrame) and isinstance(study2, pd.DataFrame):
-        matched = match_studies(study1, study2, drop_ambiguous=drop_ambiguous)
-        counts |= matched.counts
-        place = panel.places(matched.ids)
+    tables = [is_study_table(study) for study in (study1, study2)]
+    if all(tables):
+        matched = match_studies(study1, study2, n1=n1, n2=n2, drop_ambiguous=drop_ambiguous)
+        place = panel.places(matched.ids, "the studies")
         inside = place >= 0
-        counts["not in the panel"] = int((~inside).sum())
-        order = np.argsort(place[inside], kind="stable")
-        keep = np.flatnonzero(inside)[order]
-        scores = scores.taken(place[keep])
+        counts = {**matched.counts, "not in the panel": int((~inside).sum())}
+        keep = np.flatnonzero(inside)
+        keep = keep[np.argsort(place[keep], kind="stable")]
+        scores = panel.scores.taken(place[keep])
         z1, z2, n1, n2 = matched.z1[keep], matched.z2[keep], matched.n1[keep], matched.n2[keep]
-    elif isinstance(study1, pd.DataFrame) or isinstance(study2, pd.DataFrame):
+    elif any(tables):
         raise AlignmentError(
-            "One study is a table and the other is not, so they cannot be matched. Give two of a kind."
+            "One study is a table and the other is not, so they cannot be matched: a vector has no alleles. Give two "
+            "of a kind."
         )
     else:
-        z1, z2, n1, n2 = (panel.taken(part) for part in (study1, study2, n1, n2))
+        joined = join_vectors(panel, (study1, study2, n1, n2))
+        (z1, z2, n1, n2), scores, counts = joined.values, joined.scores, joined.counts
     if n1 is None or n2 is None:
         raise OptionError("Sample sizes are missing: pass n1= and n2=, or tables with a column n.")
     length = scores.first.size

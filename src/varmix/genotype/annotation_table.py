@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from varmix.errors import DataError, RepairWarning, warn
 from varmix.tables.frame import try_frame
 from varmix.tables.identifiers import id_text
+from varmix.tables.roles import VARIANT_ID_NAMES
 from varmix.tables.table_file import MISSING_TOKENS
 from varmix.typing import Mask
 
-ID_NAMES = ("id", "variant", "snp", "rsid", "marker")
-"""Headings that name the column of variant ids (any case, with or without '#'); otherwise it is the first column."""
 MAP_NAMES = frozenset(
     {"chr", "chrom", "chromosome", "bp", "pos", "position", "cm", "morgans", "a1", "a2", "ref", "alt"}
 )
@@ -36,7 +35,7 @@ def groups_of(annotation: Any) -> dict[str, list[str]]:
     if isinstance(annotation, Mapping):
         return _of_mapping(annotation)
     names, columns = _columns(annotation)
-    at = next((at for at, name in enumerate(names) if _heading(name) in ID_NAMES), 0)
+    at = next((at for at, name in enumerate(names) if _heading(name) in VARIANT_ID_NAMES), 0)
     rest = [other for other in range(len(names)) if other != at]
     rest = [other for other in rest if _heading(names[other]) not in MAP_NAMES] or rest
     if not rest:
@@ -107,9 +106,9 @@ def _columns(table: Any) -> tuple[list[str], list[NDArray[np.object_]]]:
     if isinstance(table, pd.Series):
         table = table.to_frame("label")
         table.index.name = "id"
-    if isinstance(table, pd.DataFrame) and not any(_heading(name) in ID_NAMES for name in table.columns):
+    if isinstance(table, pd.DataFrame) and not any(_heading(name) in VARIANT_ID_NAMES for name in table.columns):
         index = table.index
-        if _heading(index.name) in ID_NAMES or index.map(lambda item: isinstance(item, str)).all():
+        if _heading(index.name) in VARIANT_ID_NAMES or index.map(lambda item: isinstance(item, str)).all():
             table = table.rename_axis(index="id").reset_index()
     frame = try_frame(table)
     if frame is None:

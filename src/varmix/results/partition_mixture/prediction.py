@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, NotAvailableError, NotFiniteError, OptionError, ShapeError
+from varmix.errors import (
+    AlignmentError,
+    NotAvailableError,
+    NotFiniteError,
+    OptionError,
+    ShapeError,
+    VarmixWarning,
+    warn,
+)
+from varmix.models.partition.diagnosis import diagnose
 from varmix.models.partition.drawing import draw_genes
 from varmix.models.partition.genes import reduce_samples
+from varmix.models.partition.logarithms import logarithms_told
 from varmix.models.partition.partitions import Partitions
 from varmix.models.partition.remembered import Remembered
 from varmix.results.partition_mixture.genes import GeneTables
@@ -94,7 +104,7 @@ def predict_genes(
     Its samples are those of the fit (by name where both have names, else in order), or others of the fit's sample types
     that `sample_type` (n,) names, or mixtures of their own with known `proportions` (a row per type, or per sample).
     `on_missing` "mask" leaves missing values out, "error" refuses them. Raises AlignmentError, ShapeError, OptionError,
-    DataError.
+    DataError; warns of values that look like logarithms.
     """
     given = expression_values(new)
     _check_values(given.values, on_missing)
@@ -107,6 +117,9 @@ def predict_genes(
         rows, codes = new_mixtures(proportions, sample_type, given.samples, genes, found.partitions.types)
         values, types, found = given.values, len(rows), replace(found, proportions=rows)
     pieces = reduce_samples(values / found.scale, codes, types)
+    highest = float(np.fmax.reduce(values, axis=None, initial=-np.inf))
+    for sentence in logarithms_told(pieces, found.proportions, highest, found.scale, diagnose(pieces)):
+        warn(sentence, VarmixWarning)
     return GeneTables(genes=given.genes, posterior=found.posterior(pieces))
 
 

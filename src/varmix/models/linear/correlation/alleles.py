@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from varmix.errors import AlignmentError, NotFiniteError, ShapeError
+from varmix.tables.numbers import real_numbers
+from varmix.tables.study_scores import StudyScores, study_scores
 from varmix.typing import Mask, Vector
 
-COLUMNS = ("id", "a1", "a2", "z", "n")
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 
@@ -32,26 +34,25 @@ class MatchedStudies:
     counts: Mapping[str, int]
 
 
-def match_studies(study1: pd.DataFrame, study2: pd.DataFrame, *, drop_ambiguous: bool = True) -> MatchedStudies:
-    """Join two tables with columns id, a1 (the allele that z counts), a2, z and n.
+def match_studies(
+    study1: Any, study2: Any, *, n1: Any = None, n2: Any = None, drop_ambiguous: bool = True
+) -> MatchedStudies:
+    """Join two tables, as `study_scores` reads them, by id; `n1` and `n2` are sample sizes for tables without n.
 
-    The z of a variant whose alleles are exchanged in the second table is turned. Raises AlignmentError for missing
-    columns, repeated ids and nothing shared.
+    The z of a variant whose alleles are exchanged in the second table is turned. Raises what `study_scores` raises, and
+    AlignmentError where nothing is shared.
     """
-    for table, name in ((study1, "first"), (study2, "second")):
-        missing = [column for column in COLUMNS if column not in table.columns]
-        if missing:
-            raise AlignmentError(f"The {name} study has no column {', '.join(missing)}. It needs {', '.join(COLUMNS)}.")
-        repeated = table["id"].duplicated()
-        if repeated.any():
-            first = table["id"][repeated].iloc[0]
-            raise AlignmentError(
-                f"The {name} study lists {int(repeated.sum()):,} variants twice (first: '{first}'). Keep one row each."
-            )
-    both = study1[list(COLUMNS)].merge(study2[list(COLUMNS)], on="id", suffixes=("_1", "_2"))
-    first_1, second_1, first_2, second_2 = (
-        both[column].astype(str).str.upper().to_numpy(dtype=object) for column in ("a1_1", "a2_1", "a1_2", "a2_2")
-    )
+    first, second = study_scores(study1, "first", n1), study_scores(study2, "second", n2)
+    place = pd.Index(second.ids, dtype=object).get_indexer(pd.Index(first.ids, dtype=object))
+    rows1 = np.flatnonzero(place >= 0)
+    rows2 = place[rows1]
+    if not rows1.size:
+        raise AlignmentError(
+            f"No id is in both studies (the first starts with {_opening(first)}, the second with {_opening(second)}). "
+            "Use the same ids in both."
+        )
+    first_1, second_1 = first.a1[rows1], first.a2[rows1]
+    first_2, second_2 = second.a1[rows2], second.a2[rows2]
     other_1, other_2 = (_complement(part) for part in (first_2, second_2))
     same = (first_1 == first_2) & (second_1 == second_2)
     turned = (first_1 == second_2) & (second_1 == first_2) & ~same
@@ -61,10 +62,12 @@ def match_studies(study1: pd.DataFrame, study2: pd.DataFrame, *, drop_ambiguous:
     ambiguous: Mask = np.asarray(_complement(first_1) == second_1, dtype=np.bool_) & matched
     kept = matched & ~ambiguous if drop_ambiguous else matched
     flip = np.asarray(turned | strand_turned, dtype=np.bool_)
+    lost = {"dropped from the first, incomplete": first.dropped, "dropped from the second, incomplete": second.dropped}
     counts = {
-        "variants in the first": len(study1),
-        "variants in the second": len(study2),
-        "variants shared": len(both),
+        "variants in the first": first.given,
+        "variants in the second": second.given,
+        **{cause: count for cause, count in lost.items() if count},
+        "variants shared": len(rows1),
         "flipped": int((flip & kept).sum()),
         "other strand": int(((strand | strand_turned) & kept).sum()),
         "dropped for other alleles": int((~matched).sum()),
@@ -72,24 +75,27 @@ def match_studies(study1: pd.DataFrame, study2: pd.DataFrame, *, drop_ambiguous:
     }
     if not kept.any():
         raise AlignmentError(f"The studies share no variant that can be used ({counts}). Check ids and alleles.")
-    z2 = both["z_2"].to_numpy(dtype=np.float64) * np.where(flip, -1.0, 1.0)
     return MatchedStudies(
-        ids=both["id"].to_numpy(dtype=object)[kept],
-        z1=both["z_1"].to_numpy(dtype=np.float64)[kept],
-        z2=z2[kept],
-        n1=both["n_1"].to_numpy(dtype=np.float64)[kept],
-        n2=both["n_2"].to_numpy(dtype=np.float64)[kept],
+        ids=first.ids[rows1][kept],
+        z1=first.z[rows1][kept],
+        z2=(second.z[rows2] * np.where(flip, -1.0, 1.0))[kept],
+        n1=first.n[rows1][kept],
+        n2=second.n[rows2][kept],
         counts=counts,
     )
+
+
+def _opening(study: StudyScores) -> str:
+    return f"'{study.ids[0]}'" if study.ids.size else "no row"
 
 
 def _complement(alleles: NDArray[np.object_]) -> NDArray[np.object_]:
     return np.array([allele.translate(COMPLEMENT) for allele in alleles], dtype=object)
 
 
-def check_scores(z: Vector, n: float | Vector, length: int, name: str) -> tuple[Vector, Vector]:
-    """z (p,) and sample sizes (p,) as arrays. Raises ShapeError, NotFiniteError."""
-    scores = np.asarray(z, dtype=np.float64)
+def check_scores(z: Any, n: Any, length: int, name: str) -> tuple[Vector, Vector]:
+    """z (p,) and sample sizes (p,) as arrays. Raises ShapeError, DataError (not numbers), NotFiniteError."""
+    scores = np.asarray(real_numbers(z, f"z of the {name} study"), dtype=np.float64)
     if scores.shape != (length,):
         raise ShapeError(f"{name} study: z scores of shape {scores.shape} for LD of {length:,} variants.")
     bad = ~np.isfinite(scores)
@@ -98,7 +104,7 @@ def check_scores(z: Vector, n: float | Vector, length: int, name: str) -> tuple[
             f"{int(bad.sum()):,} z scores of the {name} study are not finite (first: variant {int(bad.argmax())}). "
             "Drop those variants."
         )
-    sizes = np.asarray(n, dtype=np.float64)
+    sizes = np.asarray(real_numbers(n, f"n of the {name} study"), dtype=np.float64)
     if sizes.ndim > 1 or (sizes.ndim == 1 and sizes.shape != (length,)):
         raise ShapeError(f"Sample sizes of the {name} study have shape {sizes.shape}; give one number or {length:,}.")
     if not (np.isfinite(sizes).all() and (sizes > 0.0).all()):

@@ -10,6 +10,7 @@ import numpy as np
 
 from varmix.linalg.powers import nearest_power
 from varmix.models.random_effect_mixture.number_range import without_vanishing
+from varmix.models.random_effect_mixture.ratios import ResponseRatios
 from varmix.models.random_effect_mixture.reduction import Reduction, Scales
 from varmix.models.random_effect_mixture.stream.rows import CheckedChunk
 from varmix.models.random_effect_mixture.units import Units
@@ -65,7 +66,7 @@ class RowFacts:
 
     `regressed` counts rows with x other than 0, `zeros` those of them with y = 0; `distinct` holds the smallest of
     their distinct |x|, at most `DISTINCT`, and `largest` the largest. `left_rows` is the weight of rows with x = 0,
-    `left` the size of their y.
+    `left` the size of their y; `ratios` are counts of y as given.
     """
 
     rows: int = 0
@@ -81,6 +82,7 @@ class RowFacts:
     largest: float = 0.0
     left_rows: float = 0.0
     left: Magnitude = field(default_factory=Magnitude)
+    ratios: ResponseRatios = field(default_factory=ResponseRatios)
 
     @classmethod
     def of(cls, chunk: CheckedChunk) -> RowFacts:
@@ -103,6 +105,7 @@ class RowFacts:
             largest=float(size.max(initial=0.0)),
             left_rows=float(weight[~seen].sum()),
             left=Magnitude.of(rows.y[counted & ~seen]),
+            ratios=ResponseRatios.of(chunk.y, chunk.x),
         )
 
     def __add__(self, other: RowFacts) -> RowFacts:
@@ -120,6 +123,7 @@ class RowFacts:
             largest=max(self.largest, other.largest),
             left_rows=self.left_rows + other.left_rows,
             left=self.left + other.left,
+            ratios=self.ratios + other.ratios,
         )
 
     @property
