@@ -18,8 +18,8 @@ from varmix.tables.columns import LABEL, column_names, read_columns
 from varmix.tables.frame import try_frame
 from varmix.tables.identifiers import id_text
 from varmix.tables.numbers import real_numbers
-from varmix.tables.people import MISSING_TOKENS
 from varmix.tables.roles import VARIANT_ID_NAMES, columns_by_role
+from varmix.tables.table_file import MISSING_TOKENS
 from varmix.tables.variant_labels import is_numbered, labels_of, positions_of
 from varmix.typing import Mask, Vector
 
