@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from varmix.errors import AlignmentError, DataError, FileFormatError, MissingFileError, OptionError, RepairWarning
@@ -103,3 +105,40 @@ def test_the_mouse_traits_are_read(reference: Path) -> None:
     table = read_table(reference / "genotype" / "mouse_hs1940.pheno.tsv")
     # Numbers phenotyped as the notes of the reference data give them.
     assert (table["CD8"].notna().sum(), table["MCH"].notna().sum()) == (1410, 1580)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IID FID height\n01 1 1.5\n02 2 NA\n",
+        "height\tiid\tfid\n1.5\t01\t1\nNA\t02\t2\n",
+        '"FID" "IID" "height"\n"1" "01" 1.5\n"2" "02" NA\n',
+        '"FID","IID","height"\n"1","01",1.5\n"2","02",NA\n',
+        "#FID\tIID\tSID\theight\n1\t01\t7\t1.5\n2\t02\t8\tNA\n",
+        "## made by a program\n#FID IID height\n1 01 1.5\n2 02 NA\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["traits.txt", "traits.txt.gz"])
+def test_ids_are_found_by_name_and_quotes_are_taken_off(tmp_path: Path, text: str, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    table = read_table(path)
+    assert table.columns.tolist() == ["FID", "IID", "height"]
+    assert table["FID"].tolist() == ["1", "2"]
+    assert table["IID"].tolist() == ["01", "02"]
+    np.testing.assert_array_equal(table["height"], [1.5, np.nan])
+
+
+def test_quotes_are_taken_off_without_a_header(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, '"1" "a" 0.5\n"2" "b" 0.7\n'), header=False)
+    assert table["IID"].tolist() == ["a", "b"]
+    np.testing.assert_array_equal(table["trait_1"], [0.5, 0.7])
+
+
+def test_ids_of_a_parquet_table_are_exact(tmp_path: Path) -> None:
+    path = tmp_path / "traits.parquet"
+    ids = [2**53, 2**53 + 1, 2**53 + 2]
+    pd.DataFrame({"IID": ids, "height": [1.0, None, 3.0]}).to_parquet(path)
+    table = read_table(path)
+    assert table["IID"].tolist() == [str(number) for number in ids]
+    np.testing.assert_array_equal(table["height"].astype(float), [1.0, np.nan, 3.0])

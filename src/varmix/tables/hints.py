@@ -42,7 +42,9 @@ def hint(mine: Labels, theirs: Labels, lost: Mask) -> str:
         return "They match apart from upper and lower case."
     if match((item.strip() for item in individual), (item.strip() for item in others)):
         return "They match without the blanks around them."
-    for beginning in (_beginning(individual), _beginning(other_individual)):
+    here = set(_parts(mine, np.arange(mine.rows))[1])
+    unmatched = [item for item in other_individual if item not in here]
+    for beginning in (_beginning(individual), _beginning(unmatched)):
         for length in range(len(beginning), 0, -1):  # digits at its end may belong to the labels
             cut = beginning[:length]
             if match((item.removeprefix(cut) for item in individual), others) or match(
