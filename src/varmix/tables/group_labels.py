@@ -103,6 +103,8 @@ def _of_floats(values: NDArray[np.float64], what: str) -> tuple[NDArray[Any], Ma
 
 
 def _of_cells(cells: list[Any], what: str) -> tuple[NDArray[Any], Mask]:
+    if cells and pd.api.types.infer_dtype(cells, skipna=False) == "string":
+        return id_text(cells, what), np.zeros(len(cells), dtype=np.bool_)
     for cell in cells:
         if isinstance(cell, list | tuple | dict | set | np.ndarray):
             raise DataError(f"{what} holds a {type(cell).__name__}, which is no label. Give numbers or text.")

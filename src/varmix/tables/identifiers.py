@@ -85,6 +85,13 @@ def id_text(values: Any, what: str = "A column of ids") -> NDArray[np.object_]:
     floats beyond, among which neighbouring ids are one number.
     """
     text = np.empty(len(values), dtype=object)
+    if (
+        len(values)
+        and isinstance(values, list | np.ndarray)
+        and pd.api.types.infer_dtype(values, skipna=False) == "string"
+    ):
+        text[:] = values
+        return text
     for at, item in enumerate(values):
         text[at] = item if type(item) is str else _one_id(item, what)
     return text

@@ -113,8 +113,8 @@ def _cells(file: TableFile, names: Sequence[str]) -> tuple[pd.DataFrame, list[in
         lines = list(range(1, sum(len(part) for part in parts) + 1))
     else:
         blocks = list(file.blocks())
-        parts = [pd.DataFrame({name: block.text(name) for name in names}) for block in blocks]
-        lines = [number for block in blocks for number, _ in block.lines]
+        parts = [block.columns((), names, strict=True)[1] for block in blocks]
+        lines = [number for block in blocks for number, _ in block.numbered()]
     if not lines:
         raise FileFormatError(f"{file.path} has a header and no further line.")
     return pd.concat(parts, ignore_index=True), lines

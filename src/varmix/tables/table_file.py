@@ -6,10 +6,10 @@ import difflib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,15 @@ import pandas as pd
 from varmix.errors import DataError, FileFormatError, MissingExtraError
 from varmix.tables.identifiers import id_text
 from varmix.tables.text import check_there, open_text, separator_of, split_cells
+from varmix.typing import Index
 
 PARQUET = (".parquet", ".pq")
 MISSING_TOKENS = ("NA", "nan", "NaN", "NAN", ".", "")
 """How missing cells are written, in labels too."""
 MISSING_NUMBERS = (*MISSING_TOKENS, "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>", "-nan", "-NaN")
 """How missing numbers are written besides."""
+READ_CHARACTERS = 2**24
+"""Text that is read at once: some 10^5 lines of a narrow table."""
 BLOCK_LINES = 131_072
 """Lines that are read at a time: a megabyte a column of numbers."""
 SHOWN_NAMES = 12
@@ -80,90 +83,143 @@ class TableFile:
             yield from _parquet_frames(self, numbers, labels, rows, strict)
             return
         for block in self.blocks(rows):
-            values = pd.DataFrame(block.numbers(numbers, strict=strict), index=pd.RangeIndex(len(block.lines)))
-            yield values, pd.DataFrame({name: block.text(name) for name in labels}, index=values.index)
+            yield block.columns(numbers, labels, strict=strict)
 
     def blocks(self, rows: int = BLOCK_LINES) -> Iterator[Block]:
         """Lines below the header that are not blank. Raises FileFormatError for one with another number of cells."""
         with open_text(self.path) as handle:
-            numbered = ((number, line) for number, line in enumerate(handle, start=1) if line.strip())
-            body = (item for item in numbered if item[0] > self.header)
-            while part := list(islice(body, rows)):
-                self._check_widths(part)
-                yield Block(file=self, lines=part)
-
-    def _check_widths(self, lines: list[tuple[int, str]]) -> None:
-        width = len(self.names)
-        for number, line in lines:
-            plain = self.mark is not None and '"' not in line
-            if plain:
-                found = line.count(str(self.mark)) + 1
-            else:  # str.split is faster, and knows more kinds of blanks
-                found = len(line.split()) if self.mark is None and line.isascii() and '"' not in line else len(
-                    split_cells(line, self.mark)
-                )  # fmt: skip
-            if found != width:
-                more = " Tables that R wrote have it with row names: write them with row.names=FALSE."
-                raise FileFormatError(
-                    f"{self.path}, line {number}: {found} columns where the header has {width}."
-                    f"{more if found == width + 1 else ' Check the file.'}"
-                )
+            for _ in range(self.header):
+                handle.readline()
+            for first, text in _cut(handle, rows):
+                block = Block(file=self, first=self.header + first, text=text.encode())
+                if block.checked_length():
+                    yield block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Some lines of a text file with their numbers, all of as many cells as the header."""
+    """Some lines of a text file, the first of which has the number `first` in it; blank ones count for nothing."""
 
     file: TableFile
-    lines: list[tuple[int, str]]
+    first: int
+    text: bytes = field(repr=False)
 
-    def text(self, name: str) -> pd.Series[Any]:
-        """Cells of a column as they stand, None where missing."""
-        cells = self._read([self.file.column(name)], list(MISSING_TOKENS), dtype=str).iloc[:, 0].astype(object)
-        return cells.where(cells.notna(), None).rename(name)
-
-    def numbers(self, names: Sequence[str], *, strict: bool) -> dict[str, pd.Series[Any]]:
-        """Columns of numbers. Raises DataError with the line of the first cell that is not a finite one."""
-        places = [self.file.column(name) for name in names]
-        if not places:
-            return {}
-        values = self._read(places, list(MISSING_NUMBERS), low_memory=False)
-        found: dict[str, pd.Series[Any]] = {}
-        for name, place in zip(names, places, strict=True):
-            column = values[place]
-            if column.dtype.kind in "fiu" and not np.isinf(column.to_numpy(dtype=np.float64)).any():
-                found[name] = column.astype(np.float64)
-            elif strict:
-                found[name] = self._checked(name)
-            else:
-                found[name] = column if column.dtype.kind in "fiu" else self.text(name)
+    def checked_length(self) -> int:
+        """Number of lines that are not blank. Raises FileFormatError for one with another number of cells."""
+        mark, width = self.file.mark, len(self.file.names)
+        if b'"' not in self.text:  # quotes may hide marks
+            counts = _cells_per_line(self.text, mark)
+            if (counts == width).all():
+                return len(counts)
+        found = 0
+        for number, line in self.numbered():
+            found += 1
+            cells = len(split_cells(line, mark))
+            if cells != width:
+                more = " Tables that R wrote have it with row names: write them with row.names=FALSE."
+                raise FileFormatError(
+                    f"{self.file.path}, line {number}: {cells} columns where the header has {width}."
+                    f"{more if cells == width + 1 else ' Check the file.'}"
+                )
         return found
 
-    def _checked(self, name: str) -> pd.Series[Any]:
-        cells = self.text(name)
-        values = pd.to_numeric(cells.where(~cells.isin(MISSING_NUMBERS), None), errors="coerce").astype(np.float64)
-        wrong = (cells.notna() & ~cells.isin(MISSING_NUMBERS) & ~np.isfinite(values)).to_numpy()
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """Lines that are not blank with their numbers in the file."""
+        lines = self.text.decode().split("\n")
+        return ((number, line) for number, line in enumerate(lines, start=self.first) if line.strip())
+
+    def columns(
+        self, numbers: Sequence[str], labels: Sequence[str], *, strict: bool
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Columns of numbers (float64) and of labels, as `TableFile.frames` gives them."""
+        both = [name for name in labels if name in numbers]
+        read = self._read(numbers, [name for name in labels if name not in both])
+        text = read if not both else {**read, **self._read((), both)}
+        values = {name: self._numbers(read[name], name, strict=strict) for name in numbers}
+        index = pd.RangeIndex(len(next(iter(read.values()), ())))
+        words = {name: text[name].to_numpy(dtype=object, na_value=None) for name in labels}
+        return pd.DataFrame(values, index=index), pd.DataFrame(words, index=index, dtype=object)
+
+    def _numbers(self, column: pd.Series[Any], name: str, *, strict: bool) -> Any:
+        if column.dtype.kind in "fiu":
+            values = column.to_numpy(dtype=np.float64)
+            if not np.isinf(values).any():
+                return values
+        if not strict and column.dtype.kind not in "fiu":
+            return self._read((), [name])[name].to_numpy(dtype=object, na_value=None)
+        return self._checked(name) if strict else column.to_numpy(dtype=np.float64)
+
+    def _checked(self, name: str) -> Any:
+        cells = self._read((), [name])[name]
+        cells = cells.where(~cells.isin(MISSING_NUMBERS))
+        values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        wrong = cells.notna().to_numpy() & ~np.isfinite(values)
         if wrong.any():
             at = int(wrong.argmax())
             raise DataError(
-                f"{self.file.path}, line {self.lines[at][0]}, column '{name}': '{cells.iloc[at]}' is not a finite "
-                f"number ({int(wrong.sum()):,} such cells). Missing values are written NA."
+                f"{self.file.path}, line {next(islice(self.numbered(), at, None))[0]}, column '{name}': "
+                f"'{cells.iloc[at]}' is not a finite number ({int(wrong.sum()):,} such cells). Missing values are "
+                "written NA."
             )
         return values
 
-    def _read(self, places: Sequence[int], missing: list[str], **options: Any) -> pd.DataFrame:
-        return pd.read_csv(
-            io.StringIO("".join(line for _, line in self.lines)),
+    def _read(self, numbers: Sequence[str], labels: Sequence[str]) -> dict[str, pd.Series[Any]]:
+        """The columns by name, those of labels as text; a column of numbers may turn out to hold other cells."""
+        places = {name: self.file.column(name) for name in (*numbers, *labels)}
+        table = pd.read_csv(
+            io.BytesIO(self.text),
             sep=self.file.mark or r"\s+",
             header=None,
             names=range(len(self.file.names)),
-            usecols=sorted(set(places)),
+            usecols=sorted(places.values()),
+            dtype={places[name]: str for name in labels},
             index_col=False,
-            na_values=missing,
+            na_values={
+                **{places[name]: list(MISSING_NUMBERS) for name in numbers},
+                **{places[name]: list(MISSING_TOKENS) for name in labels},
+            },
             keep_default_na=False,
             skipinitialspace=True,
-            **options,
+            low_memory=False,
         )
+        return {name: table[place] for name, place in places.items()}
+
+
+def _cut(handle: IO[str], rows: int) -> Iterator[tuple[int, str]]:
+    """The text in parts of so many lines, and the number of the first line of each, from 1."""
+    first, held = 1, ""
+    while more := handle.read(READ_CHARACTERS):
+        held, start = held + more, 0
+        while (end := _after_lines(held, start, rows)) is not None:
+            yield first, held[start:end]
+            first, start = first + rows, end
+        held = held[start:]
+    if held:
+        yield first, held
+
+
+def _after_lines(text: str, start: int, rows: int) -> int | None:
+    """Where so many lines from `start` on end, None where there are fewer."""
+    end = start
+    for _ in range(rows):
+        end = text.find("\n", end) + 1
+        if not end:
+            return None
+    return end
+
+
+def _cells_per_line(text: bytes, mark: str | None) -> Index:
+    """Cells of each line, (lines,), where nothing is quoted."""
+    letters = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero(letters == ord("\n"))
+    if not text.endswith(b"\n"):
+        ends = np.append(ends, len(letters))
+    if mark is not None:
+        starts, more = np.flatnonzero(letters == ord(mark)), 1
+    else:
+        blank = (letters == ord(" ")) | (letters == ord("\t")) | (letters == ord("\n"))
+        starts, more = np.flatnonzero(~blank & np.append(True, blank[:-1])), 0
+    return np.diff(np.searchsorted(starts, ends), prepend=0) + more
 
 
 def open_table(path: Path, *, header: bool = True, row_names: bool = False) -> TableFile:
