@@ -105,7 +105,7 @@ def test_what_is_derived_from_variances_names_the_line(
     ask: Callable[[vm.Fit], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit = quietly(lambda: vm.variance_components(Y1, designs={"g": G1, "h": G2}))
-    monkeypatch.setattr(restricted, "_reached", lambda outcome: False)  # as if no restricted maximum were reached
+    monkeypatch.setattr(restricted, "reached", lambda outcome: False)  # as if no restricted maximum were reached
     ask(fit)
 
 
