@@ -56,6 +56,9 @@ class Joined:
     alignment: Alignment
     covariates: Any
     """In the order of the response's rows; those that `rows` leaves out hold nothing of meaning."""
+    labels: Labels
+    """Those of the response."""
+    id_column: str | None
 
     @property
     def by_position(self) -> bool:
@@ -80,6 +83,8 @@ class Joined:
                 name=item.name,
                 kind="design" if item.kernel is None else "kernel",
                 design=standardised.get(item.name),
+                training=None if item.kernel is None else self._training(item, rows[item.name], design.rows),
+                id_column=self.id_column,
             )
             for item in self.named
         )
@@ -90,6 +95,14 @@ class Joined:
             kernels=tuple(_submatrix(item.kernel, rows[item.name]) for item in self.named if item.kernel is not None),
             alignment=None if self.by_position else self.alignment,
         )
+
+    def _training(self, item: Source, rows: Index, used: Index) -> Labels:
+        """What the rows of a kernel are called: ids of the response, else the kernel's own labels, else what is left
+        of the response's."""
+        if self.labels.table() is not None or (self.labels.known and not item.labels.known):
+            return self.labels.at(used)
+        own = item.labels.known or (item.labels.counted and not self.labels.counted)
+        return item.labels.at(rows) if own else self.labels.at(used)
 
     def _rows_of(self, name: str, used: Index) -> Index:
         """Rows of a source for the rows of the response that are used (positions in the input)."""
@@ -191,7 +204,7 @@ def join_sources(
         place = np.zeros(labels.rows, dtype=np.intp)
         place[alignment.positions[RESPONSE]] = alignment.positions[COVARIATES]
         covariates = rows_at(covariates, place)
-    return Joined(named=named, alignment=alignment, covariates=covariates)
+    return Joined(named=named, alignment=alignment, covariates=covariates, labels=labels, id_column=id_column)
 
 
 def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:

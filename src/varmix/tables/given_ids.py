@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, ShapeError
-from varmix.tables.alignment import join
+from varmix.tables.alignment import join, refuse_renumbered
 from varmix.tables.identifiers import sample_table
 from varmix.tables.labels import Labels, labelled
 
@@ -35,6 +35,7 @@ def with_ids(labels: Labels, sample_ids: Any, name: str) -> Labels:
             raise AlignmentError(f"sample_ids has an index that does not name every row of '{name}'. Drop it.")
         ids = ids.iloc[places.positions["sample_ids"]].reset_index(drop=True)
     else:
+        refuse_renumbered(name, labels, "sample_ids", own)
         _refuse_another_order(labels, ids, name)
     return replace(labels, ids=ids)
 

@@ -36,17 +36,16 @@ class Labels:
 
     def at(self, rows: Index) -> Labels:
         """Those of some rows, by position."""
+        numbers = None
+        if self.counted:
+            numbers = rows if self.numbers is None else self.numbers[rows]
         return Labels(
             rows=len(rows),
             ids=None if self.ids is None else self.ids.iloc[rows].reset_index(drop=True),
             index=None if self.index is None else self.index[rows],
             sliced=self.sliced,
             counted=self.counted,
-            numbers=rows
-            if self.counted and self.numbers is None
-            else None
-            if self.numbers is None
-            else self.numbers[rows],
+            numbers=numbers,
         )
 
     @property
