@@ -14,10 +14,10 @@ from varmix.api.inputs import COVARIATES, RESPONSE, gather, labelled_response
 from varmix.errors import AlignmentError, OptionError, VarmixError
 from varmix.formula import Design, design_from_arrays
 from varmix.genotype import GenotypeSource, Reference, Scaling, SourceSlice, as_source, standardise
-from varmix.genotype.design import StandardisedDesign
+from varmix.genotype.design import StandardisedDesign, design_labels
 from varmix.models.linear.correlation.cohorts import Overlap, same_people, told_people
 from varmix.tables.alignment import join
-from varmix.tables.labels import Labels, labelled, rows_at
+from varmix.tables.labels import labelled, rows_at
 from varmix.typing import Index
 
 PLACES = ("First", "Second")
@@ -69,7 +69,8 @@ def gather_cohorts(
     """
     same = designs[0] is designs[1]
     if same and not isinstance(designs[0], StandardisedDesign):
-        designs = (as_source(designs[0], "design"),) * 2
+        column = next((ids for ids in sample_ids if isinstance(ids, str)), None)
+        designs = (as_source(designs[0], "design", column),) * 2
     cohorts = []
     for k in (0, 1):
         with _about(k):
@@ -145,7 +146,7 @@ def _beside(variants: StandardisedDesign, y: Any, covariates: Any, sample_ids: A
         raise OptionError("A standardised design has its rows already: pass its source to join it by sample id.")
     ids = variants.sample_ids
     known, y = labelled_response(y, None)
-    sources = {f"design '{variants.name}'": Labels(rows=variants.n, ids=ids), RESPONSE: known}
+    sources = {f"design '{variants.name}'": design_labels(variants), RESPONSE: known}
     if covariates is not None:
         sources[COVARIATES], covariates = labelled(covariates, COVARIATES)
     alignment = join(sources, on_missing="error")

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, DataError, OptionError, ShapeError
+from varmix.errors import AlignmentError, DataError, OptionError
 from varmix.formula import Design, design_from_arrays, design_from_formula
 from varmix.genotype import GenotypeSource, Reference, RelationshipMatrix, Scaling, as_source, standardise
-from varmix.genotype.design import StandardisedDesign
+from varmix.genotype.design import StandardisedDesign, design_labels
 from varmix.genotype.source import row_labels
 from varmix.linalg.symmetric import check_symmetric
 from varmix.models.linear.model import RESIDUAL, Term
 from varmix.tables.alignment import Alignment, join, warn_of_loss
 from varmix.tables.frame import mapping_frame, try_frame
-from varmix.tables.identifiers import refuse_duplicates, sample_table
+from varmix.tables.given_ids import with_ids
+from varmix.tables.identifiers import refuse_duplicates
 from varmix.tables.labels import Labels, column_labels, labelled, rows_at
 from varmix.tables.numbers import is_masked, real_numbers
 from varmix.typing import Index, Square, Tick
@@ -55,6 +56,9 @@ class Joined:
     alignment: Alignment
     covariates: Any
     """In the order of the response's rows; those that `rows` leaves out hold nothing of meaning."""
+    labels: Labels
+    """Those of the response."""
+    id_column: str | None
 
     @property
     def by_position(self) -> bool:
@@ -79,6 +83,8 @@ class Joined:
                 name=item.name,
                 kind="design" if item.kernel is None else "kernel",
                 design=standardised.get(item.name),
+                training=None if item.kernel is None else self._training(item, rows[item.name], design.rows),
+                id_column=self.id_column,
             )
             for item in self.named
         )
@@ -89,6 +95,14 @@ class Joined:
             kernels=tuple(_submatrix(item.kernel, rows[item.name]) for item in self.named if item.kernel is not None),
             alignment=None if self.by_position else self.alignment,
         )
+
+    def _training(self, item: Source, rows: Index, used: Index) -> Labels:
+        """What the rows of a kernel are called: ids of the response, else the kernel's own labels, else what is left
+        of the response's."""
+        if self.labels.table() is not None or (self.labels.known and not item.labels.known):
+            return self.labels.at(used)
+        own = item.labels.known or (item.labels.counted and not self.labels.counted)
+        return item.labels.at(rows) if own else self.labels.at(used)
 
     def _rows_of(self, name: str, used: Index) -> Index:
         """Rows of a source for the rows of the response that are used (positions in the input)."""
@@ -190,7 +204,7 @@ def join_sources(
         place = np.zeros(labels.rows, dtype=np.intp)
         place[alignment.positions[RESPONSE]] = alignment.positions[COVARIATES]
         covariates = rows_at(covariates, place)
-    return Joined(named=named, alignment=alignment, covariates=covariates)
+    return Joined(named=named, alignment=alignment, covariates=covariates, labels=labels, id_column=id_column)
 
 
 def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:
@@ -204,7 +218,7 @@ def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:
     if column is not None and labels.ids is None:
         raise OptionError(f"sample_ids={column!r} is no column of the response's table. Name one, or give the ids.")
     if column is None and sample_ids is not None:
-        labels = _with_ids(labels, sample_ids)
+        labels = with_ids(labels, sample_ids, RESPONSE)
     if labels.ids is not None:
         refuse_duplicates(labels.ids, RESPONSE)
     return labels, table
@@ -212,20 +226,6 @@ def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:
 
 def _column(sample_ids: Any) -> str | None:
     return sample_ids if isinstance(sample_ids, str) else None
-
-
-def _with_ids(labels: Labels, sample_ids: Any) -> Labels:
-    """The ids given in place of those of the table, joined to its rows by their index where both have one."""
-    ids = sample_table(sample_ids, RESPONSE)
-    if len(ids) != labels.rows:
-        raise ShapeError(f"There are {len(ids)} sample ids for {labels.rows} responses.")
-    own, _ = labelled(sample_ids, "sample_ids")
-    if own.index is not None and labels.index is not None and own.sliced == labels.sliced:
-        places = join({RESPONSE: Labels(rows=labels.rows, index=labels.index), "sample_ids": replace(own, ids=None)})
-        if places.n < labels.rows:
-            raise AlignmentError("sample_ids has an index that does not name every row of the response. Drop it.")
-        ids = ids.iloc[places.positions["sample_ids"]].reset_index(drop=True)
-    return replace(labels, ids=ids)
 
 
 def read_sources(
@@ -262,7 +262,7 @@ def labelled_design(
     if not isinstance(data, StandardisedDesign):
         source = as_source(data, name, id_column)
         return row_labels(source), source
-    return Labels(rows=data.n, ids=data.sample_ids), data
+    return design_labels(data), data
 
 
 def _labelled_kernel(data: Any, name: str, id_column: str | None) -> tuple[Labels, Any]:

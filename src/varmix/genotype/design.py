@@ -13,8 +13,9 @@ from varmix.errors import NotFiniteError, ShapeError
 from varmix.genotype.gram import add_gram_into
 from varmix.genotype.matching import match_variants
 from varmix.genotype.moments import subtract_centre_into
-from varmix.genotype.source import GenotypeSource, as_source, check_rows
+from varmix.genotype.source import GenotypeSource, as_source, check_rows, row_labels
 from varmix.linalg.householder import mirror_lower_into
+from varmix.tables.labels import Labels
 from varmix.typing import Array, Index, Mask, Matrix, Square, Tick, Vector
 
 Scaling = Literal["sample", "allele_frequency", "none"]
@@ -194,6 +195,12 @@ class StandardisedDesign:
             raise ShapeError(
                 f"Design '{self.name}' has {wanted:,} {what} and is multiplied with an array of shape {values.shape}."
             )
+
+
+def design_labels(design: StandardisedDesign) -> Labels:
+    """What the rows of a design are called: those of its source that it has."""
+    labels = row_labels(design.source)
+    return labels if design.rows is None else labels.at(design.rows)
 
 
 def default_block_size(n: int, p: int) -> int:

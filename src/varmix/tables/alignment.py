@@ -149,7 +149,7 @@ def _found(left: str, mine: Labels, right: str, theirs: Labels) -> tuple[str, In
         return way.replace("index and ", ""), other.get_indexer(one).astype(np.intp)
     if ways:
         raise AlignmentError(_nobody(left, mine, right, theirs, ways[0][0]))
-    _refuse_renumbered(left, mine, right, theirs)
+    refuse_renumbered(left, mine, right, theirs)
     if mine.rows != theirs.rows:
         why = " Its rows have labels and those of the other have none." if mine.known or theirs.known else ""
         raise ShapeError(
@@ -202,13 +202,14 @@ def _refuse_twice(labels: pd.Index[Any], source: Labels, name: str, way: str) ->
     )
 
 
-def _refuse_renumbered(left: str, mine: Labels, right: str, theirs: Labels) -> None:
-    """A data frame numbered from 0 beside one whose numbers are the same in another order: which is meant is a
-    guess."""
+def refuse_renumbered(left: str, mine: Labels, right: str, theirs: Labels) -> None:
+    """Raise AlignmentError for a data frame numbered from 0 beside one whose numbers are the same in another order:
+    which is meant is a guess."""
     for name, other, kept, moved in ((left, right, mine, theirs), (right, left, theirs, mine)):
         if not (kept.counted and moved.sliced and moved.index is not None and kept.rows == moved.rows):
             continue
-        numbers = pd.Index(np.arange(kept.rows).astype(str).astype(object))
+        counted = np.arange(kept.rows) if kept.numbers is None else kept.numbers
+        numbers = pd.Index(counted.astype(str).astype(object))
         if not (moved.index == numbers).all() and set(moved.index) == set(numbers):
             raise AlignmentError(
                 f"The index of '{other}' has the numbers {', '.join(moved.index[:EXAMPLES])}, ..., those of '{name}' "

@@ -69,8 +69,11 @@ def group_positions(known: pd.Index[Any], labels: NDArray[Any]) -> Index:
 
 
 def joined_labels(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Labels of parts of a table one after the other; as text where the parts are typed differently."""
-    if len({part.dtype.kind in "iu" or part.dtype.kind for part in parts}) == 1:
+    """Labels of parts of a table one after the other; as text where the parts are typed differently.
+
+    Unsigned integers beyond int64 are another type: NumPy would make float64 of both, which merges neighbours.
+    """
+    if len({part.dtype.kind for part in parts}) == 1:
         return np.concatenate(parts)
     return np.concatenate([id_text(part.tolist()) for part in parts])
 

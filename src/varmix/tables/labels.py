@@ -24,7 +24,7 @@ class Labels:
 
     `ids` are FID and IID as text; `index` the text of a data frame's own index. `sliced`: that index is unnamed whole
     numbers, which is what sorting and slicing leave, and less than a name. `counted`: the rows of a data frame that are
-    numbered from 0, which is no label.
+    numbered from 0, which is no label; `numbers` are those of the rows that are left of it (None: all).
     """
 
     rows: int
@@ -32,6 +32,21 @@ class Labels:
     index: pd.Index[Any] | None = None
     sliced: bool = False
     counted: bool = False
+    numbers: Index | None = None
+
+    def at(self, rows: Index) -> Labels:
+        """Those of some rows, by position."""
+        numbers = None
+        if self.counted:
+            numbers = rows if self.numbers is None else self.numbers[rows]
+        return Labels(
+            rows=len(rows),
+            ids=None if self.ids is None else self.ids.iloc[rows].reset_index(drop=True),
+            index=None if self.index is None else self.index[rows],
+            sliced=self.sliced,
+            counted=self.counted,
+            numbers=numbers,
+        )
 
     @property
     def known(self) -> bool:

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, RepairWarning, ShapeError, warn
+from varmix.tables.alignment import refuse_renumbered
 from varmix.tables.frame import try_frame
 from varmix.tables.identifiers import label_text
+from varmix.tables.labels import labelled
 from varmix.typing import Index, Matrix
 
 SHORT = 36
@@ -22,7 +24,8 @@ def read_labels(sample_type: Any, samples: pd.Index[Any], genes: pd.Index[Any] |
 
     By the samples' names where `sample_type` is a mapping or a pandas Series that has an index of its own; in order
     otherwise. `genes` serves to tell a transposed table. Raises ShapeError, AlignmentError (samples without a label,
-    two samples or labels of one name), DataError (a label that is missing or cannot be one).
+    two samples or labels of one name, numbers on one side that the other counts in another order), DataError (a label
+    that is missing or cannot be one).
     """
     if try_frame(sample_type) is not None:
         frame: Any = try_frame(sample_type)
@@ -38,7 +41,7 @@ def read_labels(sample_type: Any, samples: pd.Index[Any], genes: pd.Index[Any] |
             sample_type = frame[frame.columns[0]].to_list()
     if isinstance(sample_type, str | bytes):
         raise ShapeError(f"sample_type={sample_type!r} is one label. Give one per sample ({len(samples):,}).")
-    if isinstance(sample_type, pd.Series) and not isinstance(sample_type.index, pd.RangeIndex):
+    if isinstance(sample_type, pd.Series) and _names_samples(sample_type, samples):
         labels = _by_name(list(sample_type.index), list(sample_type), samples, genes)
     elif isinstance(sample_type, Mapping):
         labels = _by_name(list(sample_type), list(sample_type.values()), samples, genes)
@@ -105,6 +108,14 @@ def _composition(row: Matrix, cell_types: Sequence[str]) -> str | None:
         return None
     told = parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {share:.4g}" for share, name in parts)
     return told if len(told) <= SHORT else None
+
+
+def _names_samples(sample_type: pd.Series[Any], samples: pd.Index[Any]) -> bool:
+    """Whether the index of a series says which sample an entry is of: not if it counts from 0, nor if unnamed numbers,
+    which slicing leaves, meet samples without names."""
+    own, columns = (labelled(item, "S")[0] for item in (sample_type, pd.Series(0, index=samples)))
+    refuse_renumbered("sample_type", own, "columns of S", columns)
+    return own.known and not (isinstance(sample_type.index, pd.RangeIndex) and own.sliced and columns.counted)
 
 
 def _by_column(frame: Any, samples: pd.Index[Any]) -> dict[str, Any] | None:

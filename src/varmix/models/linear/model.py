@@ -12,6 +12,7 @@ from varmix.formula.design import Design
 from varmix.genotype.design import StandardisedDesign
 from varmix.marginal.piece import Piece, Structure, Units
 from varmix.models.linear.statistics import Criterion
+from varmix.tables.labels import Labels
 from varmix.typing import Vector
 
 ABSORBED = 1e-13
@@ -28,6 +29,10 @@ class Term:
     kind: Literal["design", "kernel"]
     design: StandardisedDesign | None
     """None for a kernel."""
+    training: Labels | None = None
+    """What the columns of K(new, training) are called in their order; None for a design."""
+    id_column: str | None = None
+    """Column that names people in every table, new ones too, beside columns FID and IID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -34,6 +34,9 @@ class RememberedTerm:
     design: StandardisedDesign | None
     effects: pd.DataFrame
     weights: Vector | None
+    training: Labels | None
+    """What the training rows of a kernel are called."""
+    id_column: str | None
 
     @property
     def kind(self) -> str:
@@ -44,7 +47,7 @@ class RememberedTerm:
         """Labels of the new rows, and what the term adds to some of them."""
         if self.design is not None:
             training = self.design
-            source = as_source(given, self.name)
+            source = as_source(given, self.name, self.id_column)
             effects = self.effects["estimate"].to_numpy(dtype=np.float64)
             return row_labels(source), lambda rows: np.asarray(
                 training.apply(source, _all(rows, source)).multiply(effects)
@@ -61,16 +64,15 @@ class RememberedTerm:
             labels = columns = Labels(rows=given.n_samples, ids=given.sample_ids)
             values: Any = given.values
         else:
-            labels, table = labelled(given, self.name)
+            labels, table = labelled(given, self.name, self.id_column)
             columns = column_labels(table, self.name)
             values = real_numbers(table.to_numpy() if hasattr(table, "to_numpy") else table, f"Kernel '{self.name}'")
-        training, _ = labelled(self.effects, "training rows")
-        if training.ids is not None and columns.known:
+        training = self._training_labels()
+        both_named = training.known and columns.known
+        may_contradict = columns.rows == training.rows and (training.counted or columns.counted)
+        if both_named or may_contradict:
             order = join(
-                {
-                    "training rows": Labels(rows=training.rows, ids=training.ids),
-                    f"columns of kernel '{self.name}'": columns,
-                },
+                {"training rows": training, f"columns of kernel '{self.name}'": columns},
                 on_missing="error",
                 remedy="Give K(new, training) with a column for each of them.",
             )
@@ -81,6 +83,12 @@ class RememberedTerm:
                 f"the {len(self.weights)} rows used in the fit."
             )
         return labels, np.asarray(values, dtype=np.float64)
+
+    def _training_labels(self) -> Labels:
+        """Of fits saved by earlier versions the people that have effects are all that is known."""
+        if self.training is not None:
+            return self.training
+        return Labels(rows=len(self.effects), ids=labelled(self.effects, "training rows")[0].ids)
 
 
 def predict_rows(
@@ -106,7 +114,7 @@ def predict_rows(
     sources: dict[str, Labels] = {}
     parts: dict[str, Callable[[Index], Vector]] = {}
     if new is not None:
-        sources[NEW], _ = labelled(new, NEW)
+        sources[NEW], _ = labelled(new, NEW, next((term.id_column for term in terms), None))
     for term in terms:
         if term.name not in given[term.kind]:
             raise OptionError(

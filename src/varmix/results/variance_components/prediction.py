@@ -129,6 +129,8 @@ class Prediction:
                 design=term.design,
                 effects=self.effects(component, sd=False),
                 weights=self._kernel_weights(component) if term.design is None else None,
+                training=term.training,
+                id_column=term.id_column,
             )
             for component, term in enumerate(self.model.terms)
         ]

@@ -14,6 +14,7 @@ from varmix.genotype.design import StandardisedDesign
 from varmix.genotype.source import RecordedSource
 from varmix.results.variance_components.new_rows import RememberedTerm, predict_rows
 from varmix.results.variance_components.prediction import Prediction
+from varmix.tables.labels import Labels
 from varmix.typing import Vector
 
 
@@ -22,8 +23,10 @@ def state_of(prediction: Prediction) -> dict[str, Any]:
     model, encoder = prediction.model, prediction.model.design.encoder
     terms: dict[str, Any] = {}
     for term in prediction.remembered():
-        held = {"weights": term.weights} if term.design is None else _design_state(term.design)
-        terms[term.name] = {"kind": term.kind, **held, "effects": term.effects}
+        held: dict[str, Any] = _design_state(term.design) if term.design is not None else {"weights": term.weights}
+        if term.training is not None:
+            held["training"] = _labels_state(term.training)
+        terms[term.name] = {"kind": term.kind, **held, "effects": term.effects, "id_column": term.id_column}
     return {
         "coefficients": prediction.estimates.fixed.estimate * model.units.response,
         "columns": list(model.design.names),
@@ -47,6 +50,25 @@ def _design_state(design: StandardisedDesign) -> dict[str, Any]:
         "reference": design.reference,
         "block_size": design.block_size,
     }
+
+
+def _labels_state(labels: Labels) -> dict[str, Any]:
+    return {
+        "rows": labels.rows,
+        "ids": labels.ids,
+        "index": None if labels.index is None else labels.index.tolist(),
+        "sliced": labels.sliced,
+        "counted": labels.counted,
+        "numbers": labels.numbers,
+    }
+
+
+def _labels(state: Mapping[str, Any] | None) -> Labels | None:
+    """Labels of training rows; files of earlier versions have none."""
+    if state is None:
+        return None
+    index = state["index"]
+    return Labels(**{**state, "index": None if index is None else pd.Index(index, dtype=object)})
 
 
 def _design(name: str, state: Mapping[str, Any]) -> StandardisedDesign:
@@ -93,6 +115,8 @@ def predict_saved(state: Mapping[str, Any], new: Any, options: dict[str, Any]) -
             design=_design(name, term) if term["kind"] == "design" else None,
             effects=term["effects"],
             weights=term.get("weights"),
+            training=_labels(term.get("training")),
+            id_column=term.get("id_column"),
         )
         for name, term in state["terms"].items()
     ]

@@ -14,6 +14,7 @@ from varmix.errors import AlignmentError, NotIdentifiedError, OptionError, Shape
 from varmix.genotype.design import StandardisedDesign
 from varmix.genotype.matching import match_variants
 from varmix.marginal.piece import power_of_two
+from varmix.tables.identifiers import NO_FAMILY
 from varmix.typing import Index, Matrix, Vector
 
 Overlap: TypeAlias = Literal["auto", "none"] | tuple[Sequence[int], Sequence[int]]
@@ -84,11 +85,22 @@ def told_people(
 
 
 def same_people(first: pd.DataFrame | None, second: pd.DataFrame | None) -> tuple[Index, Index]:
-    """Positions of the same FID and IID in two tables of sample ids; nobody where either has none."""
+    """Positions of the same people in two tables of sample ids; nobody where either has none.
+
+    By FID and IID, or by IID where one of them has no family ids (all '0'). Raises AlignmentError for an IID that
+    stands for several people then.
+    """
     if first is None or second is None:
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
     first, second = (table.assign(row=np.arange(len(table))) for table in (first, second))
-    both: Any = first.merge(second, on=["FID", "IID"], suffixes=("_1", "_2"))
+    families = all(bool((table["FID"] != NO_FAMILY).any()) for table in (first, second))
+    both: Any = first.merge(second, on=["FID", "IID"] if families else ["IID"], suffixes=("_1", "_2"))
+    twice = both["IID"][both["row_1"].duplicated() | both["row_2"].duplicated()]
+    if len(twice):
+        raise AlignmentError(
+            f"IID '{twice.iloc[0]}' stands for several people in one cohort, and the other has no family ids to tell "
+            "them apart, so who is in both is not known. Add FIDs to both, or tell by overlap=."
+        )
     return both["row_1"].to_numpy(dtype=np.intp), both["row_2"].to_numpy(dtype=np.intp)
 
 
