@@ -51,7 +51,7 @@ def types(form: str, names: list[Any], samples: list[str]) -> Any:
     if form == "frame":
         return pd.DataFrame({"type": pd.Series(shuffled)})
     if form == "two columns":
-        return pl.DataFrame({"sample": list(shuffled), "type": [str(item) for item in shuffled.values()]})
+        return pl.DataFrame({"sample": list(shuffled), "type": list(shuffled.values())})
     return shuffled
 
 

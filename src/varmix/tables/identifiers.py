@@ -68,8 +68,8 @@ def id_table(ids: Any, name: str) -> pd.DataFrame:
             )
         individual = id_text(ids, f"The ids of '{name}'")
         family = np.array([None] * len(individual), dtype=object)
-    family = np.array([NO_FAMILY if item is None else item for item in family], dtype=object)
-    absent = np.array([item is None for item in individual], dtype=np.bool_)
+    family = np.array([item or NO_FAMILY for item in family], dtype=object)
+    absent = np.array([not item for item in individual], dtype=np.bool_)
     if absent.any():
         raise AlignmentError(
             f"'{name}' has no IID in row {int(absent.argmax())} (counted from 0; {int(absent.sum()):,} such rows). "

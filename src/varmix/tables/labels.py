@@ -71,8 +71,9 @@ class Labels:
         return pd.Index((self.ids["FID"] + SEPARATOR + self.ids["IID"]).to_numpy(dtype=object))
 
     def table(self) -> pd.DataFrame | None:
-        """FID and IID of the rows, for results; names of an index are IIDs. None for what slicing left."""
-        if self.ids is not None or self.index is None or self.sliced:
+        """FID and IID of the rows, for results; names of an index are IIDs. None for what slicing left, and for an
+        index that names a row twice."""
+        if self.ids is not None or self.index is None or self.sliced or self.index.has_duplicates:
             return self.ids
         return pd.DataFrame({"FID": NO_FAMILY, "IID": self.index.to_numpy(dtype=object)}, dtype=object)
 
