@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ MISSING_TOKENS = ("NA", "nan", "NaN", "NAN", ".", "")
 """How missing cells are written, in labels too."""
 MISSING_NUMBERS = (*MISSING_TOKENS, "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>", "-nan", "-NaN")
 """How missing numbers are written besides."""
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
+"""Parquet columns that hold the row numbers of a pandas frame that was sorted or filtered."""
 BLOCK_LINES = 131_072
 """Lines that are read at a time: a megabyte a column of numbers."""
 SHOWN_NAMES = 12
@@ -90,7 +93,14 @@ class TableFile:
             body = (item for item in numbered if item[0] > self.header)
             while part := list(islice(body, rows)):
                 self._check_widths(part)
-                yield Block(file=self, lines=part)
+                yield Block(file=self, lines=[(number, self._plainly_quoted(line)) for number, line in part])
+
+    def _plainly_quoted(self, line: str) -> str:
+        """A line with quotes written anew: pandas would read a quote that is never closed on into other lines."""
+        if '"' not in line:
+            return line
+        cells = (cell.replace('"', '""') for cell in split_cells(line, self.mark))
+        return (self.mark or " ").join(f'"{cell}"' for cell in cells) + "\n"
 
     def _check_widths(self, lines: list[tuple[int, str]]) -> None:
         width = len(self.names)
@@ -118,9 +128,9 @@ class Block:
     lines: list[tuple[int, str]]
 
     def text(self, name: str) -> pd.Series[Any]:
-        """Cells of a column as they stand, None where missing."""
-        cells = self._read([self.file.column(name)], list(MISSING_TOKENS), dtype=str).iloc[:, 0].astype(object)
-        return cells.where(cells.notna(), None).rename(name)
+        """Cells of a column without blanks around them, None where missing."""
+        cells = self._read([self.file.column(name)], [], dtype=str, na_filter=False).iloc[:, 0].str.strip()
+        return cells.astype(object).where(~cells.isin(MISSING_TOKENS), None).rename(name)
 
     def numbers(self, names: Sequence[str], *, strict: bool) -> dict[str, pd.Series[Any]]:
         """Columns of numbers. Raises DataError with the line of the first cell that is not a finite one."""
@@ -170,13 +180,15 @@ def open_table(path: Path, *, header: bool = True, row_names: bool = False) -> T
     """The header of a file. Lines before it that begin with '##' are left out; text may be compressed.
 
     Without `header` columns are named by their numbers, from 0. With `row_names` lines may have a cell more than the
-    header. Raises MissingFileError, FileFormatError (empty, not text, damaged), MissingExtraError (Parquet without
-    pyarrow).
+    header, and the unnamed index of a pandas frame in Parquet is a column. Raises MissingFileError, FileFormatError
+    (empty, not text, damaged), MissingExtraError (Parquet without pyarrow).
     """
     if path.suffix.lower() in PARQUET:
         check_there(path)
         with _pyarrow(path) as parquet:
-            return TableFile(path=path, names=tuple(parquet.read_schema(path).names), parquet=True)
+            names = parquet.read_schema(path).names
+        kept = [name for name in names if row_names or not UNNAMED_INDEX.fullmatch(name)]
+        return TableFile(path=path, names=tuple(kept), parquet=True)
     with open_text(path) as handle:
         lines = ((number, line) for number, line in enumerate(handle, start=1) if line.strip())
         first = list(islice((item for item in lines if not item[1].startswith("##")), 2))
