@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from varmix.errors import AlignmentError, DataError, FileFormatError, MissingFileError, OptionError, RepairWarning
-from varmix.formula import read_table
+from varmix.tables.people import read_table
 
 
 def written(folder: Path, text: str, name: str = "traits.txt") -> Path:
