@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from varmix.errors import AlignmentError, DataError, OptionError, ShapeError
+from varmix.errors import AlignmentError, DataError, OptionError
 from varmix.formula import Design, design_from_arrays, design_from_formula
 from varmix.genotype import GenotypeSource, Reference, RelationshipMatrix, Scaling, as_source, standardise
 from varmix.genotype.design import StandardisedDesign
 from varmix.genotype.source import row_labels
 from varmix.linalg.symmetric import check_symmetric
 from varmix.models.linear.model import RESIDUAL, Term
-from varmix.tables.alignment import Alignment, join, warn_of_loss
+from varmix.tables.alignment import Alignment, join, warn_of_loss, with_ids
 from varmix.tables.frame import mapping_frame, try_frame
-from varmix.tables.identifiers import refuse_duplicates, sample_table
+from varmix.tables.identifiers import refuse_duplicates
 from varmix.tables.labels import Labels, column_labels, labelled, rows_at
 from varmix.tables.numbers import is_masked, real_numbers
 from varmix.typing import Index, Square, Tick
@@ -204,7 +204,7 @@ def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:
     if column is not None and labels.ids is None:
         raise OptionError(f"sample_ids={column!r} is no column of the response's table. Name one, or give the ids.")
     if column is None and sample_ids is not None:
-        labels = _with_ids(labels, sample_ids)
+        labels = with_ids(labels, sample_ids, RESPONSE)
     if labels.ids is not None:
         refuse_duplicates(labels.ids, RESPONSE)
     return labels, table
@@ -212,20 +212,6 @@ def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:
 
 def _column(sample_ids: Any) -> str | None:
     return sample_ids if isinstance(sample_ids, str) else None
-
-
-def _with_ids(labels: Labels, sample_ids: Any) -> Labels:
-    """The ids given in place of those of the table, joined to its rows by their index where both have one."""
-    ids = sample_table(sample_ids, RESPONSE)
-    if len(ids) != labels.rows:
-        raise ShapeError(f"There are {len(ids)} sample ids for {labels.rows} responses.")
-    own, _ = labelled(sample_ids, "sample_ids")
-    if own.index is not None and labels.index is not None and own.sliced == labels.sliced:
-        places = join({RESPONSE: Labels(rows=labels.rows, index=labels.index), "sample_ids": replace(own, ids=None)})
-        if places.n < labels.rows:
-            raise AlignmentError("sample_ids has an index that does not name every row of the response. Drop it.")
-        ids = ids.iloc[places.positions["sample_ids"]].reset_index(drop=True)
-    return replace(labels, ids=ids)
 
 
 def read_sources(
@@ -278,7 +264,7 @@ def _labelled_kernel(data: Any, name: str, id_column: str | None) -> tuple[Label
 
 def kernel_columns(labels: Labels, values: Any, name: str) -> tuple[Labels, Any]:
     """A square data frame by its columns' labels, which name the rows where these have no labels of their own."""
-    matrix, columns = values.to_numpy(), column_labels(values, name)
+    matrix, columns = np.asarray(values), column_labels(values, name)
     if not columns.known or matrix.shape[0] != matrix.shape[1]:
         return labels, matrix
     if not labels.known:

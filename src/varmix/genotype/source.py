@@ -12,8 +12,9 @@ import pandas as pd
 
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
 from varmix.genotype.missing_codes import refuse_missing_codes
+from varmix.tables.alignment import with_ids
 from varmix.tables.frame import try_frame
-from varmix.tables.identifiers import VARIANT_COLUMNS, label_text, sample_table
+from varmix.tables.identifiers import VARIANT_COLUMNS, label_text
 from varmix.tables.labels import Labels, labelled
 from varmix.tables.numbers import real_numbers
 from varmix.typing import Index, Matrix
@@ -89,14 +90,9 @@ class ArraySource:
         self._values = values
         self._variant_ids = names
         if sample_ids is not None and column is None:
-            labels = Labels(rows=labels.rows, ids=sample_table(sample_ids, name))
+            labels = with_ids(labels, sample_ids, name)
         self._sample_ids = labels.table()
         self.labels = labels
-        if self._sample_ids is not None and len(self._sample_ids) != values.shape[0]:
-            raise ShapeError(
-                f"Design '{name}' has {values.shape[0]:,} rows and {len(self._sample_ids):,} sample ids. "
-                "Give one id per row."
-            )
 
     @property
     def n_samples(self) -> int:

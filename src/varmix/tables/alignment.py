@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, get_args
 
@@ -13,7 +13,7 @@ import pandas as pd
 from varmix.errors import AlignmentError, OptionError, RepairWarning, ShapeError, warn
 from varmix.tables.hints import hint
 from varmix.tables.identifiers import sample_table
-from varmix.tables.labels import Labels
+from varmix.tables.labels import Labels, labelled
 from varmix.typing import Index, Mask
 
 OnMissing = Literal["drop", "error"]
@@ -113,6 +113,19 @@ def join(
             "",
         ),
     )
+
+
+def with_ids(labels: Labels, sample_ids: Any, name: str) -> Labels:
+    """The ids given for the rows of the table `name` in place of its own, joined to them by index where both have one.
+
+    Raises ShapeError (another number of ids), AlignmentError (a person twice, indexes that do not match).
+    """
+    ids = sample_table(sample_ids, name)
+    if len(ids) != labels.rows:
+        raise ShapeError(f"There are {len(ids):,} sample ids for {labels.rows:,} rows of '{name}'. Give one per row.")
+    own = replace(labelled(sample_ids, "sample_ids")[0], ids=None)
+    places = join({name: replace(labels, ids=None), "sample_ids": own}, on_missing="error", remedy="Name them all.")
+    return replace(labels, ids=ids.iloc[places.positions["sample_ids"]].reset_index(drop=True))
 
 
 def warn_of_loss(alignment: Alignment) -> None:
