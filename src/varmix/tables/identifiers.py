@@ -68,8 +68,8 @@ def id_table(ids: Any, name: str) -> pd.DataFrame:
             )
         individual = id_text(ids, f"The ids of '{name}'")
         family = np.array([None] * len(individual), dtype=object)
-    family = np.array([item or NO_FAMILY for item in family], dtype=object)
-    absent = np.array([not item for item in individual], dtype=np.bool_)
+    family = np.array([NO_FAMILY if item is None else item for item in family], dtype=object)
+    absent = np.array([not (item and item.strip()) for item in individual], dtype=np.bool_)
     if absent.any():
         raise AlignmentError(
             f"'{name}' has no IID in row {int(absent.argmax())} (counted from 0; {int(absent.sum()):,} such rows). "
@@ -119,7 +119,7 @@ def _one_id(item: Any, what: str) -> str | None:
         return str(int(item))
     if isinstance(item, dt.datetime | np.datetime64):
         return _date_text(pd.Timestamp(item))
-    return item.decode() if isinstance(item, bytes) else str(item)
+    return item.decode(errors="backslashreplace") if isinstance(item, bytes) else str(item)
 
 
 def _date_text(moment: Any) -> str | None:
