@@ -68,7 +68,7 @@ def id_table(ids: Any, name: str) -> pd.DataFrame:
             )
         individual = id_text(ids, f"The ids of '{name}'")
         family = np.array([None] * len(individual), dtype=object)
-    family = np.array([NO_FAMILY if item is None else item for item in family], dtype=object)
+    family = np.array([item if item and item.strip() else NO_FAMILY for item in family], dtype=object)
     absent = np.array([not (item and item.strip()) for item in individual], dtype=np.bool_)
     if absent.any():
         raise AlignmentError(
