@@ -111,3 +111,10 @@ def test_missing_entries_of_pandas_among_objects_are_nan() -> None:
     np.testing.assert_array_equal(real_numbers(hidden, "y"), [np.nan, np.nan, 2.5])
     with pytest.raises(DataError, match="y holds text"):
         real_numbers(np.array([1, pd.NA, "a"], dtype=object), "y")
+
+
+def test_float32_ids_are_refused_beyond_two_to_the_24() -> None:
+    narrow = (2**24 + 4 * np.arange(ROWS)).astype(np.float32)
+    for table in (pd.Series(Y, narrow), pd.DataFrame({"IID": narrow, "y": Y})):
+        with pytest.raises(DataError, match=r"a float beyond 2\^24"):
+            labelled(table, "people")

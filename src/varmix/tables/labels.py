@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from varmix.errors import AlignmentError
 from varmix.tables.frame import mapping_frame, try_frame
-from varmix.tables.identifiers import NO_FAMILY, id_columns, id_table, id_text
+from varmix.tables.identifiers import NO_FAMILY, column_cells, id_columns, id_table, id_text
 from varmix.typing import Index
 
 SEPARATOR = "\t"
@@ -103,7 +103,7 @@ def labelled(data: Any, name: str, id_column: str | None = None) -> tuple[Labels
     index = data.index if isinstance(data, pd.DataFrame | pd.Series) else None
     levels = {} if index is None else id_columns(index.names)
     parts = {key: _cells(index.get_level_values(level)) for key, level in levels.items() if index is not None}
-    parts |= {key: _cells(frame[column].to_list()) for key, column in there.items() if frame is not None}
+    parts |= {key: _cells(column_cells(frame[column])) for key, column in there.items() if frame is not None}
     if there and "IID" not in parts:
         raise AlignmentError(f"'{name}' has a column {there['FID']} and no IID. Give both, or IID alone.")
     ids = id_table(pd.DataFrame(parts), name) if "IID" in parts else None
@@ -136,7 +136,7 @@ def index_text(index: pd.Index[Any], name: str) -> pd.Index[Any]:
     if isinstance(index, pd.MultiIndex):
         parts = [id_text(index.get_level_values(level), f"The index of '{name}'") for level in range(index.nlevels)]
         return pd.Index(np.array([SEPARATOR.join(map(str, row)) for row in zip(*parts, strict=True)], dtype=object))
-    return pd.Index(id_text(index.tolist(), f"The index of '{name}'"), dtype=object)
+    return pd.Index(id_text(column_cells(index), f"The index of '{name}'"), dtype=object)
 
 
 def rows_at(data: Any, positions: Index) -> Any:
