@@ -36,7 +36,14 @@ def test_integer_ids_of_a_table_are_those_of_a_kernel(first: int, frame: Any) ->
 
 
 @pytest.mark.parametrize(
-    "ids", [np.arange(ROWS), np.arange(ROWS) * 1.0, list(range(ROWS)), polars.DataFrame({"IID": list(range(ROWS))})]
+    "ids",
+    [
+        np.arange(ROWS),
+        np.arange(ROWS) * 1.0,
+        list(range(ROWS)),
+        polars.DataFrame({"IID": list(range(ROWS))}),
+        {"IID": range(ROWS)},
+    ],
 )
 def test_sample_ids_may_be_numbers(ids: Any) -> None:
     fit = vm.variance_components(Y, sample_ids=ids, kernels={"kin": kin()})

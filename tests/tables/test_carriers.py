@@ -118,3 +118,26 @@ def test_float32_ids_are_refused_beyond_two_to_the_24() -> None:
     for table in (pd.Series(Y, narrow), pd.DataFrame({"IID": narrow, "y": Y})):
         with pytest.raises(DataError, match=r"a float beyond 2\^24"):
             labelled(table, "people")
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_ids_beside_those_that_were_chosen_are_no_variants(frame: str) -> None:
+    polars = pytest.importorskip("polars")
+    table = WHOLE.reset_index(drop=True).assign(pid=NAMES, IID=np.arange(ROWS))
+    design = table if frame == "pandas" else polars.DataFrame({name: table[name].to_numpy() for name in table})
+    y = pd.DataFrame({"pid": NAMES, "y": Y}).iloc[ORDER]
+    same_as_arrays(fitted(y, design, sample_ids="pid"))
+
+
+def test_levels_without_names_beside_fid_and_iid_are_told_to_be_named() -> None:
+    levels = pd.MultiIndex.from_arrays([["f"] * ROWS, NAMES])
+    people = WHOLE.reset_index(drop=True).assign(FID="f", IID=NAMES)
+    with pytest.raises(AlignmentError, match="name those of the ids FID and IID"):
+        fitted(pd.Series(Y, levels), people)
+    same_as_arrays(fitted(pd.Series(Y, levels.set_names(["FID", "IID"])).iloc[ORDER], people))
+
+
+def test_a_lazy_frame_is_refused_with_what_to_do() -> None:
+    polars = pytest.importorskip("polars")
+    with pytest.raises(DataError, match=r"is a LazyFrame, which holds no rows yet. Pass what .collect\(\) gives"):
+        fitted(Y, polars.DataFrame(X).lazy())

@@ -140,7 +140,7 @@ def _found(left: str, mine: Labels, right: str, theirs: Labels) -> tuple[str, In
             _refuse_twice(one, mine, left, way)
             _refuse_twice(other, theirs, right, way)
         place = np.arange(len(one)) if _same(one, other) else other.get_indexer(one)
-        _refuse_second_meaning(left, right, place, [item[1:] for item in met])
+        _refuse_second_meaning(left, right, place, [item[1:] for item in met if item[0] != way])
         return way.replace("index and ", ""), place.astype(np.intp)
     if ways:
         raise AlignmentError(_nobody(left, mine, right, theirs, ways[0][0]))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from varmix.errors import AlignmentError, ShapeError
 from varmix.tables.alignment import join
+from varmix.tables.frame import mapping_frame
 from varmix.tables.identifiers import sample_table
 from varmix.tables.labels import Labels, labelled
 
@@ -23,6 +24,7 @@ def with_ids(labels: Labels, sample_ids: Any, name: str) -> Labels:
     Raises ShapeError (another number of ids), AlignmentError (an index that does not name every row; rows that the
     table itself calls by these ids in another order).
     """
+    sample_ids = mapping_frame(sample_ids)
     ids = sample_table(sample_ids, name)
     if len(ids) != labels.rows:
         raise ShapeError(

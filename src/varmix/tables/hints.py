@@ -8,7 +8,7 @@ from itertools import takewhile
 import numpy as np
 
 from varmix.tables.identifiers import NO_FAMILY
-from varmix.tables.labels import Labels
+from varmix.tables.labels import SEPARATOR, Labels
 from varmix.typing import Index, Mask
 
 FEW = 0.5
@@ -21,6 +21,8 @@ def hint(mine: Labels, theirs: Labels, lost: Mask) -> str:
     family, individual = _parts(mine, rows)
     other_family, other_individual = _parts(theirs, np.arange(theirs.rows))
     others = set(other_individual)
+    if any(SEPARATOR in item for item in (*individual, *other_individual)):
+        return "The index of one has several levels: name those of the ids FID and IID."
 
     def match(left: Iterable[str], right: Iterable[str]) -> bool:
         right = set(right)

@@ -116,7 +116,7 @@ def _one_id(item: Any, what: str) -> str | None:
         number = float(item)
         if np.isnan(number):
             return None
-        bits = np.finfo(item).nmant + 1 if isinstance(item, np.floating) else EXACT_BITS
+        bits = EXACT_BITS if isinstance(item, float) else np.finfo(item).nmant + 1
         if number.is_integer() and abs(number) > 2.0**bits:
             raise DataError(
                 f"{what} holds {item!r}: a float beyond 2^{bits}, among which neighbouring ids are one number. Read "

@@ -97,9 +97,9 @@ def labelled(data: Any, name: str, id_column: str | None = None) -> tuple[Labels
     data = mapping_frame(data)
     frame = try_frame(data)
     length = _length(data)
-    there = {} if frame is None else id_columns(frame.columns)
-    if id_column is not None and frame is not None and id_column in frame.columns:
-        there["IID"] = id_column
+    columns = {} if frame is None else id_columns(frame.columns)
+    chosen = {"IID": id_column} if frame is not None and id_column in frame.columns else {}
+    there = columns | chosen
     index = data.index if isinstance(data, pd.DataFrame | pd.Series) else None
     levels = {} if index is None else id_columns(index.names)
     parts = {key: _cells(index.get_level_values(level)) for key, level in levels.items() if index is not None}
@@ -108,9 +108,8 @@ def labelled(data: Any, name: str, id_column: str | None = None) -> tuple[Labels
         raise AlignmentError(f"'{name}' has a column {there['FID']} and no IID. Give both, or IID alone.")
     ids = id_table(pd.DataFrame(parts), name) if "IID" in parts else None
     if there and frame is not None:
-        data = data.drop(columns=list(there.values())) if index is not None else frame.drop(
-            list(there.values())
-        ).to_native()  # fmt: skip
+        dropped = list(dict.fromkeys([*columns.values(), *there.values()]))  # ids that were not chosen, too
+        data = data.drop(columns=dropped) if index is not None else frame.drop(dropped).to_native()
     if index is None:
         return Labels(rows=length, ids=ids), data
     if ids is not None and levels:

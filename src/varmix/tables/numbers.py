@@ -19,6 +19,8 @@ def real_numbers(values: Any, what: str) -> NDArray[Any]:
     """
     if is_sparse(values):
         raise DataError(f"{what} is a sparse matrix, and arrays are dense here. Convert it with .toarray().")
+    if hasattr(values, "collect"):
+        raise DataError(f"{what} is a {type(values).__name__}, which holds no rows yet. Pass what .collect() gives.")
     try:
         array = np.asanyarray(values)
     except (TypeError, ValueError) as error:  # rows of different lengths

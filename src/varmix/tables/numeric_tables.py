@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 
 from varmix.errors import DataError, FileFormatError
 from varmix.tables.chunks import listed_files
-from varmix.tables.table_file import TableFile, label_column, open_table
+from varmix.tables.table_file import UNNAMED_INDEX, TableFile, label_column, open_table
 
 CHUNK_GENES = 4096
 """Genes that are read at a time: 16 MB of 500 samples."""
@@ -29,7 +29,7 @@ class FileChunks:
         """A new iterator. Raises FileFormatError, DataError (a cell that is not a number: line, column, value)."""
         for file in self.files:
             label = _label(file)
-            numbers = [name for name in file.names if name != label]
+            numbers = [name for name in file.names if name != label and not UNNAMED_INDEX.fullmatch(name)]
             for values, text in file.frames(numbers, [label], rows=self.rows):
                 yield values.set_axis(pd.Index(text[label].to_numpy(dtype=object)), axis=0)
 
@@ -82,13 +82,15 @@ def _opened(path: Path) -> TableFile:
             f"{path} has one column, '{file.names[0]}'. It needs names in the first and numbers in the others, "
             "separated by tabs, commas or blanks."
         )
-    names = [name or ("" if not at else f"Unnamed: {at}") for at, name in enumerate(file.names)]
-    file = replace(file, names=tuple(names))
+    unnamed = [at for at, name in enumerate(file.names, start=1) if at > 1 and not name]
+    if unnamed:
+        raise FileFormatError(
+            f"{path}: column {unnamed[0]} of {len(file.names)} has no name. Name it, or end lines without a separator."
+        )
     file.refuse_twice()
     return file
 
 
 def _label(file: TableFile) -> str:
-    """The column of names: of text the first; of Parquet the index of pandas, the first column of text, or the
-    first."""
+    """The column of names: of text the first, of Parquet what `label_column` says."""
     return file.names[0] if not file.parquet else label_column(file)

@@ -267,12 +267,16 @@ def open_table(path: Path, *, header: bool = True, row_names: bool = False) -> T
 
 
 def label_column(file: TableFile) -> str:
-    """Of a Parquet file the column that names its rows: the index of pandas, else the first of text, or the first."""
+    """Of a Parquet file the column that names its rows: the index of pandas, the first column of text, or the first.
+
+    Row numbers, an index that is neither named nor text, come after columns of text.
+    """
     with _pyarrow(file.path) as parquet:
         schema = parquet.read_schema(file.path)
     index = [name for name in (schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(name, str)]
     texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if _is_text(str(kind))]
-    return str([*index, *texts, *schema.names][0])
+    names = [name for name in index if name in texts or not UNNAMED_INDEX.fullmatch(name)]
+    return str([*names, *texts, *index, *schema.names][0])
 
 
 def _is_text(kind: str) -> bool:
