@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars
+import polars as pl
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from varmix.genotype import ArraySource, RelationshipMatrix
@@ -22,6 +23,9 @@ SLOTS = 5
 NEW = 8
 """People that no table of a fit has."""
 VARIANTS = 24
+
+FEWER = settings(max_examples=max(settings.default.max_examples * 2 // 5, 2))
+"""Tests of one law draw the same orders and labels, and need fewer examples each."""
 
 NAMED = ("FID and IID", "any case", "IID", "levels", "levels turned", "text", "named numbers", "polars", "mapping")
 """Kinds of labels that name people."""
@@ -125,7 +129,7 @@ class World:
         if family is not None:
             frame.insert(int(first), family, self.FID[order])
         if kind == "polars":
-            return polars.from_pandas(frame)
+            return pl.from_pandas(frame)
         return frame.to_dict("list") if kind == "mapping" else frame
 
     def design(self, carriage: Carriage) -> Any:

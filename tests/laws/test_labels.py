@@ -12,7 +12,7 @@ import pytest
 from dense_model import DenseModel, standardised
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_data import CORE, NAMED, NUMBERS, Carriage, World, carriages, some_carriages
+from labelled_data import CORE, FEWER, NAMED, NUMBERS, Carriage, World, carriages, some_carriages
 
 import varmix as vm
 from varmix.errors import AlignmentError
@@ -100,6 +100,7 @@ def test_the_fits_that_all_others_are_held_against_have_the_likelihood_of_the_de
 
 
 @pytest.mark.parametrize("method", METHODS)
+@FEWER
 @given(tables=some_carriages(3), source=st.booleans())
 def test_a_formula_meets_designs_and_kernels_by_label(method: str, tables: tuple[Carriage, ...], source: bool) -> None:
     here, (data, design, kernel) = world(), tables
@@ -116,6 +117,7 @@ def test_a_formula_meets_designs_and_kernels_by_label(method: str, tables: tuple
 
 
 @pytest.mark.parametrize("method", METHODS)
+@FEWER
 @given(
     tables=some_carriages(4, kinds=SERIES),
     given_ids=st.sampled_from(["index", "list", "table", "series"]),
@@ -145,6 +147,7 @@ def test_arrays_meet_covariates_designs_and_kernels_by_label(
     assert_same(fit, reference(method), order)
 
 
+@FEWER
 @given(tables=some_carriages(4, kinds=(NUMBERS,)))
 def test_the_numbers_that_sorting_and_slicing_left_are_labels(tables: tuple[Carriage, ...]) -> None:
     here, (response, covariates, design, kernel) = world(), tables
@@ -157,6 +160,7 @@ def test_the_numbers_that_sorting_and_slicing_left_are_labels(tables: tuple[Carr
     assert_same(fit, reference("reml"), response.order)
 
 
+@FEWER
 @given(data=carriages(0), rest=some_carriages(2, kinds=(NUMBERS,)))
 def test_numbers_beside_people_are_their_ids_or_refused(data: Carriage, rest: tuple[Carriage, ...]) -> None:
     here = world()
@@ -170,6 +174,7 @@ def test_numbers_beside_people_are_their_ids_or_refused(data: Carriage, rest: tu
     assert_same(fit, reference("reml"), data.order)
 
 
+@FEWER
 @given(tables=some_carriages(3, kinds=("FID and IID", "IID", "polars")))
 def test_a_column_of_any_name_may_hold_the_ids(tables: tuple[Carriage, ...]) -> None:
     here, (data, design, kernel) = world(), tables
@@ -190,6 +195,7 @@ def test_a_column_of_any_name_may_hold_the_ids(tables: tuple[Carriage, ...]) -> 
     assert_same(fit, reference("reml"), data.order)
 
 
+@FEWER
 @given(tables=some_carriages(3, kinds=(*NAMED, NUMBERS)))
 def test_a_design_may_be_standardised_before_it_is_joined(tables: tuple[Carriage, ...]) -> None:
     """All tables are of one kind, which may be numbers that slicing left."""
@@ -212,6 +218,7 @@ def many_reference() -> pd.DataFrame:
     return vm.variance_components_many(here.Y[core], kernels=kernel, covariates=covariates, names=["a", "b"])
 
 
+@FEWER
 @given(tables=some_carriages(3))
 def test_many_responses_are_rows_by_their_names(tables: tuple[Carriage, ...]) -> None:
     here, (responses, covariates, kernel) = world(), tables
@@ -246,6 +253,7 @@ def answer_of(fit: vm.Fit) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", ["newton", "moments"])
+@FEWER
 @given(tables=some_carriages(3))
 def test_two_traits_of_one_source_meet_it_by_label(method: Any, tables: tuple[Carriage, ...]) -> None:
     here, (first, second, source) = world(), tables
@@ -263,6 +271,7 @@ def test_two_traits_of_one_source_meet_it_by_label(method: Any, tables: tuple[Ca
 
 
 @pytest.mark.parametrize("method", ["newton", "moments"])
+@FEWER
 @given(tables=some_carriages(5, extras=0))
 def test_two_cohorts_share_the_people_of_the_same_ids(method: Any, tables: tuple[Carriage, ...]) -> None:
     here = world()

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelled_data import FEWER
 
 import varmix as vm
 from varmix.errors import RepairWarning
@@ -120,6 +121,7 @@ def names_of(kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize("model", FITS)
+@FEWER
 @given(
     kind=st.sampled_from(KINDS),
     order=st.permutations(range(COUNT)),
@@ -149,6 +151,7 @@ INDEXES = {
 
 
 @pytest.mark.parametrize("model", FITS)
+@FEWER
 @given(
     index=st.sampled_from(list(INDEXES)),
     orders=st.lists(st.permutations(range(COUNT)), min_size=6, max_size=6),
@@ -165,6 +168,7 @@ def test_series_are_joined_by_their_index(model: str, index: str, orders: list[l
     assert_same(fit, model, [str(number) for number in range(GROUPS)])
 
 
+@FEWER
 @given(
     kind=st.sampled_from(["integers", "unsigned", "nullable", "arrow", "uuids", "times", "text"]),
     order=st.permutations(range(COUNT)),
@@ -189,6 +193,6 @@ def test_chunks_say_what_the_table_says(kind: str, order: list[int], cuts: list[
             for path, chunk in zip(data, chunks, strict=True):
                 chunk.assign(group=chunk["group"].astype(str) if kind == "uuids" else chunk["group"]).to_parquet(path)
         elif shape == "polars" and kind != "uuids":
-            data = [polars.from_pandas(chunk) for chunk in chunks]
+            data = [pl.from_pandas(chunk) for chunk in chunks]
         fit = mixture(data)
         assert_same(fit, "mixture", names_of(kind))

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_data import CORE, NAMED, NUMBERS, Carriage, World
+from labelled_data import CORE, FEWER, NAMED, NUMBERS, Carriage, World
 
 import varmix as vm
 from varmix.errors import AlignmentError
@@ -94,6 +94,7 @@ def coded(fit: vm.Fit, here: World, carriage: Carriage, is_loaded: bool) -> Any:
 
 
 @pytest.mark.parametrize("is_loaded", [False, True], ids=["at hand", "loaded"])
+@FEWER
 @given(
     kind=st.sampled_from(["array", *NAMED]),
     tables=st.tuples(new_carriage(), new_carriage(), new_carriage(NAMED)),
@@ -116,6 +117,7 @@ def test_new_rows_and_the_columns_of_their_kernel_are_found_by_label(
 
 
 @pytest.mark.parametrize("is_loaded", [False, True], ids=["at hand", "loaded"])
+@FEWER
 @given(tables=st.tuples(*(new_carriage((NUMBERS,)) for _ in range(3))), training=st.permutations(range(CORE)))
 def test_the_numbers_that_slicing_left_of_the_training_rows_are_remembered(
     is_loaded: bool, tables: tuple[Carriage, ...], training: list[int]
@@ -131,6 +133,7 @@ def test_the_numbers_that_slicing_left_of_the_training_rows_are_remembered(
 
 
 @pytest.mark.parametrize("is_loaded", [False, True], ids=["at hand", "loaded"])
+@FEWER
 @given(rows=new_carriage(), kind=st.sampled_from(NAMED), seed=st.integers(0, 1000))
 def test_a_relationship_matrix_of_everybody_holds_what_predictions_need(
     is_loaded: bool, rows: Carriage, kind: str, seed: int
@@ -146,6 +149,7 @@ def test_a_relationship_matrix_of_everybody_holds_what_predictions_need(
 
 
 @pytest.mark.parametrize("is_loaded", [False, True], ids=["at hand", "loaded"])
+@FEWER
 @given(tables=st.tuples(*(new_carriage(("IID",)) for _ in range(3))), training=st.permutations(range(CORE)))
 def test_a_column_that_named_people_in_the_fit_names_new_ones(
     is_loaded: bool, tables: tuple[Carriage, ...], training: list[int]

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelled_data import FEWER
 from mixed_samples import CELL_TYPES, PROPORTIONS, mixed
 
 import varmix as vm
@@ -98,7 +99,7 @@ def sample_types(how: str, labels: list[Any], names: list[str], order: list[int]
         return frame.set_index("sample")[["type"]]
     if how == "two columns turned":
         return frame[["type", "sample"]]
-    return polars.from_pandas(frame) if how == "polars" else frame
+    return pl.from_pandas(frame) if how == "polars" else frame
 
 
 def proportions_of(how: str, labels: list[Any], rows: list[int], columns: list[int]) -> Any:
@@ -111,7 +112,7 @@ def proportions_of(how: str, labels: list[Any], rows: list[int], columns: list[i
     if how == "first column":
         return frame.reset_index(names="type").assign(type=[str(name) for name in names])
     if how == "polars":
-        return polars.from_pandas(frame.reset_index(names="type").assign(type=[str(name) for name in names]))
+        return pl.from_pandas(frame.reset_index(names="type").assign(type=[str(name) for name in names]))
     return frame
 
 
@@ -119,6 +120,7 @@ TYPES_BY = ["series", "mapping", "one column", "two columns", "two columns turne
 PROPORTIONS_BY = ["frame", "mapping of mappings", "first column", "polars"]
 
 
+@FEWER
 @given(
     genes=st.permutations(range(GENES)),
     samples=st.permutations(range(SAMPLES)),
@@ -150,7 +152,7 @@ def shaped(table: pd.DataFrame, shape: str, folder: Path) -> Any:
     """In memory or in two chunks, the second with samples in another order."""
     named = table.reset_index(names="gene")
     if shape == "polars":
-        return polars.from_pandas(named)
+        return pl.from_pandas(named)
     if shape in ("pandas", "named numbers"):
         return table
     parts = [named.iloc[:5], named.iloc[5:, [0, *range(SAMPLES, 0, -1)]]]
@@ -162,6 +164,7 @@ def shaped(table: pd.DataFrame, shape: str, folder: Path) -> Any:
     return paths
 
 
+@FEWER
 @given(samples=st.permutations(range(SAMPLES)), rows=st.permutations(range(SAMPLES)), columns=st.permutations(range(3)))
 def test_rows_of_proportions_may_be_samples_by_name(samples: list[int], rows: list[int], columns: list[int]) -> None:
     S = expression()
@@ -184,6 +187,7 @@ def predicted() -> Any:
 
 
 @pytest.mark.parametrize("is_loaded", [False, True], ids=["at hand", "loaded"])
+@FEWER
 @given(
     genes=st.permutations(range(GENES)),
     samples=st.permutations(range(SAMPLES)),
@@ -212,6 +216,7 @@ def test_new_genes_and_new_samples_meet_a_fit_by_name(
     assert_tables(found.expression, predicted().expression)
 
 
+@FEWER
 @given(order=st.permutations(range(SAMPLES)).filter(lambda order: order != sorted(order)))
 def test_numbers_that_the_other_side_counts_in_another_order_are_refused(order: list[int]) -> None:
     counted = expression().set_axis(pd.RangeIndex(SAMPLES), axis=1)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_data import CORE, World
+from labelled_data import CORE, FEWER, World
 
 import varmix as vm
 from varmix.errors import AlignmentError, VarmixError
@@ -28,6 +28,7 @@ def vc(y: Any, **options: Any) -> vm.Fit:
     return vm.variance_components(y, **options)
 
 
+@FEWER
 @given(order=ORDERS)
 @pytest.mark.parametrize("what", ["response", "design", "covariates", "kernel"])
 def test_a_default_index_beside_the_same_numbers_in_another_order_is_refused(what: str, order: list[int]) -> None:
@@ -45,6 +46,7 @@ def test_a_default_index_beside_the_same_numbers_in_another_order_is_refused(wha
         vc(y, designs={"x": design}, kernels={"k": kernel}, covariates=covariates)
 
 
+@FEWER
 @given(order=ORDERS)
 def test_sources_in_different_orders_are_refused_beside_a_response_without_labels(order: list[int]) -> None:
     design, kernel = X.set_index(IDS), pd.DataFrame(K, IDS, IDS)
@@ -61,6 +63,7 @@ def test_sources_in_different_orders_are_refused_beside_a_response_without_label
                 vc(y, **changed)
 
 
+@FEWER
 @given(order=ORDERS)
 def test_a_kernel_of_other_people_in_rows_than_in_columns_is_refused(order: list[int]) -> None:
     kernel = pd.DataFrame(K, IDS, IDS).iloc[:, order]
@@ -71,18 +74,19 @@ def test_a_kernel_of_other_people_in_rows_than_in_columns_is_refused(order: list
         vc(pd.Series(Y, IDS), kernels={"k": kernel})
 
 
+@FEWER
 @given(order=ORDERS)
 @pytest.mark.parametrize("how", ["index", "IID", "polars"])
 @pytest.mark.parametrize("given_as", ["list", "table"])
 def test_ids_in_another_order_than_the_table_lists_its_people_are_refused(
     how: str, given_as: str, order: list[int]
 ) -> None:
-    import polars
+    import polars as pl
 
     labelled: dict[str, Callable[[Any], Any]] = {
         "index": lambda frame: frame.set_index(pd.Index(IDS)),
         "IID": lambda frame: frame.assign(IID=IDS),
-        "polars": lambda frame: polars.from_pandas(frame.assign(IID=IDS)),
+        "polars": lambda frame: pl.from_pandas(frame.assign(IID=IDS)),
     }
     turned = IDS[order]
     sample_ids = list(turned) if given_as == "list" else pd.DataFrame({"FID": "f", "IID": turned})
@@ -95,12 +99,14 @@ def test_ids_in_another_order_than_the_table_lists_its_people_are_refused(
     assert vc(table, designs={"x": vm.ArraySource(labelled[how](X), sample_ids=same)}, sample_ids=same).facts["n"] == N
 
 
+@FEWER
 @given(order=ORDERS)
 def test_ids_whose_index_renumbers_the_response_are_refused(order: list[int]) -> None:
     with pytest.raises(AlignmentError, match="would be a guess"):
         vc(pd.Series(Y), designs={"x": X.set_index(IDS)}, sample_ids=pd.Series(IDS).iloc[order])
 
 
+@FEWER
 @given(order=ORDERS)
 def test_ids_with_the_index_of_a_design_go_by_it(order: list[int]) -> None:
     rows = [f"row {at}" for at in range(N)]
@@ -110,6 +116,7 @@ def test_ids_with_the_index_of_a_design_go_by_it(order: list[int]) -> None:
     np.testing.assert_allclose(fit.log_likelihood, vc(Y, designs={"x": X}).log_likelihood, atol=1e-8)
 
 
+@FEWER
 @given(order=ORDERS, which=st.integers(0, 5))
 def test_no_mixture_of_named_and_unnamed_rows_gives_another_number(order: list[int], which: int) -> None:
     """A table is shuffled with its labels, whatever the others carry: the same answer, or an error."""
