@@ -7,6 +7,7 @@ import datetime as dt
 import uuid
 from contextlib import nullcontext
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -179,7 +180,7 @@ def test_chunks_say_what_the_table_says(kind: str, order: list[int], cuts: list[
     frame = table().assign(group=_labels(kind).take(table()["group"]).reset_index(drop=True)).iloc[order]
     frame = frame.reset_index(drop=True)
     ends = [0, *sorted(cuts), COUNT]
-    chunks = [frame.iloc[start:stop] for start, stop in zip(ends, ends[1:], strict=False) if stop > start]
+    chunks = [frame.iloc[start:stop] for start, stop in pairwise(ends) if stop > start]
     if shape == "narrowed":  # every chunk is typed by what it holds, as readers of text do
         chunks = [chunk.assign(group=pd.Series(chunk["group"].tolist(), chunk.index)) for chunk in chunks]
     with TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ import varmix as vm
 from varmix.errors import AlignmentError
 
 SUMMED = 1e-9
-"""Predictions are sums of 60 terms of order one; effects of other fits differ by what ends 1e-8 of their errors short."""
+"""Predictions of one fit are sums of 60 terms of order one."""
 CLOSE = 1e-6
 """Of fits to rows in another order; see `test_labels`."""
 

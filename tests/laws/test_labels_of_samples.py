@@ -106,13 +106,14 @@ def proportions_of(how: str, labels: list[Any], rows: list[int], columns: list[i
     """Rows and columns in another order, named."""
     values = PROPORTIONS[np.ix_(rows, columns)]
     names, cells = [labels[row] for row in rows], [CELL_TYPES[column] for column in columns]
+    texts = [str(name).removesuffix(".0") for name in names]
     frame = pd.DataFrame(values, pd.Index(names, dtype=object), cells)
     if how == "mapping of mappings":
         return {name: dict(zip(cells, row, strict=True)) for name, row in zip(names, values, strict=True)}
     if how == "first column":
-        return frame.reset_index(names="type").assign(type=[str(name) for name in names])
+        return frame.reset_index(names="type").assign(type=texts)
     if how == "polars":
-        return pl.from_pandas(frame.reset_index(names="type").assign(type=[str(name) for name in names]))
+        return pl.from_pandas(frame.reset_index(names="type").assign(type=texts))
     return frame
 
 
