@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_data import FEWER
+from carried_tables import FEWER
 
 import varmix as vm
 from varmix.errors import RepairWarning

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_data import CORE, FEWER, World
+from carried_tables import CORE, FEWER, World
 
 import varmix as vm
 from varmix.errors import AlignmentError, VarmixError

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_data import CORE, FEWER, NAMED, NUMBERS, Carriage, World
+from carried_tables import CORE, FEWER, NAMED, NUMBERS, Carriage, World
 
 import varmix as vm
 from varmix.errors import AlignmentError
@@ -20,7 +20,7 @@ from varmix.errors import AlignmentError
 SUMMED = 1e-9
 """Predictions of one fit are sums of 60 terms of order one."""
 CLOSE = 1e-6
-"""Of fits to rows in another order; see `test_labels`."""
+"""Of fits to rows in another order; see `test_carried_fits`."""
 
 
 @cache

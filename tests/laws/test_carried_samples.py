@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_data import FEWER
+from carried_tables import FEWER
 from mixed_samples import CELL_TYPES, PROPORTIONS, mixed
 
 import varmix as vm
