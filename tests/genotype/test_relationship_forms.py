@@ -177,7 +177,7 @@ GOOD = people(("a", "1"), ("a", "2"), ("b", "1"))
         (("a", "1\t"), "blanks"),
         (("a", "1\n"), "blanks"),
         (("a", "\r1"), "blanks"),
-        (("", "1"), "blanks"),
+        (("a", ""), "no IID"),
         (("FID", "IID"), "names FID and IID"),
         (("#FID", "x"), "names FID and IID"),
         (("\ufeffa", "1"), "blanks"),

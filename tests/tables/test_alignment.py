@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varmix.errors import AlignmentError, OptionError
-from varmix.formula import align
+from varmix.tables.alignment import align
 
 
 def people(*pairs: tuple[str, str]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from varmix.errors import AlignmentError, DataError, FileFormatError, MissingFileError, OptionError, RepairWarning
-from varmix.formula import read_table
+from varmix.tables.people import read_table
 
 
 def written(folder: Path, text: str, name: str = "traits.txt") -> Path:
@@ -99,6 +99,48 @@ def test_broken_tables_are_refused_with_a_reason(tmp_path: Path) -> None:
             read_table(written(tmp_path, text))
     with pytest.raises(OptionError, match="kind"):
         read_table(tmp_path / "traits.txt", "trait")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mark", [" ", "\t", ","])
+@pytest.mark.parametrize("cell", ['"b', 'b"', '"b"c', '""'])
+def test_a_quote_that_is_never_closed_keeps_every_line_its_own(tmp_path: Path, cell: str, mark: str) -> None:
+    lines = [f"{mark.join(('p', str(at), str(at), cell if at in (3, 6) else 'b'))}\n" for at in range(9)]
+    path = written(tmp_path, f"{mark.join(('FID', 'IID', 'height', 'note'))}\n" + "".join(lines))
+    table = read_table(path, wanted=("height",))
+    assert table["IID"].tolist() == [str(at) for at in range(9)]
+    np.testing.assert_array_equal(table["height"], np.arange(9.0))
+
+
+def test_blanks_around_cells_are_no_part_of_ids_and_categories(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "IID ,sex, age\na ,F ,1 \n b,F, NA \nc,M,3\n"), "covariate")
+    assert table["IID"].tolist() == ["a", "b", "c"]
+    assert table["sex"].tolist() == ["F", "F", "M"]
+    np.testing.assert_array_equal(table["age"], [1.0, np.nan, 3.0])
+
+
+def test_row_numbers_that_pandas_writes_are_no_variables(tmp_path: Path) -> None:
+    people = pd.DataFrame({"IID": ["a", "b", "c"], "age": [3.0, 1.0, 2.0]}).sort_values("age")
+    people.to_csv(tmp_path / "people.csv")
+    people.to_parquet(tmp_path / "people.parquet")
+    for name in ("people.csv", "people.parquet"):
+        table = read_table(tmp_path / name, "covariate")
+        assert table.columns.tolist() == ["FID", "IID", "age"]
+        assert table["age"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_separator_at_the_end_of_every_line_makes_no_variable(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "FID,IID,age,\nf,a,1,\nf,b,2,\n"), "covariate")
+    assert table.columns.tolist() == ["FID", "IID", "age"]
+
+
+def test_numbers_of_parquet_stay_numbers_whatever_their_size(tmp_path: Path) -> None:
+    height = [1e300, -2.5, float("nan")]
+    frame = pd.DataFrame({"IID": [1.0, 2.0, 3.0], "height": height, "site": [2**60, 2**60 + 1, 2**60 + 2]})
+    frame.to_parquet(tmp_path / "people.parquet")
+    table = read_table(tmp_path / "people.parquet", "covariate", categorical=("site",))
+    assert table["IID"].tolist() == ["1", "2", "3"]
+    np.testing.assert_array_equal(table["height"], height)
+    assert table["site"].tolist() == [str(2**60), str(2**60 + 1), str(2**60 + 2)]
 
 
 def test_the_mouse_traits_are_read(reference: Path) -> None:

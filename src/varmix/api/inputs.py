@@ -278,7 +278,7 @@ def _labelled_kernel(data: Any, name: str, id_column: str | None) -> tuple[Label
 
 def kernel_columns(labels: Labels, values: Any, name: str) -> tuple[Labels, Any]:
     """A square data frame by its columns' labels, which name the rows where these have no labels of their own."""
-    matrix, columns = values.to_numpy(), column_labels(values, name)
+    matrix, columns = np.asarray(values), column_labels(values, name)
     if not columns.known or matrix.shape[0] != matrix.shape[1]:
         return labels, matrix
     if not labels.known:

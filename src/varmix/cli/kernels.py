@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 
 from varmix.errors import AlignmentError, OptionError, RepairWarning
-from varmix.formula import align
 from varmix.genotype import (
     GenotypeSource,
     RelationshipMatrix,
@@ -20,6 +19,7 @@ from varmix.genotype import (
     read_grm,
     split_by_annotation,
 )
+from varmix.tables.alignment import align
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

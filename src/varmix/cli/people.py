@@ -13,7 +13,8 @@ import pandas as pd
 
 from varmix.cli.terminal import note
 from varmix.errors import OptionError, VarmixWarning, warn
-from varmix.formula import TableKind, align, read_table
+from varmix.tables.alignment import align
+from varmix.tables.people import TableKind, read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from varmix.errors import MissingFileError
-from varmix.formula import read_table
+from varmix.tables.people import read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

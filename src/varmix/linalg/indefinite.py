@@ -19,12 +19,12 @@ eigenvalue by up to 6e-8 sqrt(n) of the largest, sums accumulated in float32 by 
 
 GROSS: Final = 0.1
 """Share of the largest eigenvalue beyond which a negative one is no matter of calls that are missing pair by pair.
-Relationship matrices with 1, 5, 20 and 50 % of their calls missing (500 people, 200 variants: more people than
-variants, the worst case) reach 0.4, 1.4, 5 and 11 %; differences and negated kernels are far beyond."""
+Relationship matrices with 1, 5, 20 and 50 % of their calls missing (500 people, 200 variants) reach 0.4, 1.4, 5 and
+11 %; with half of the calls missing some go further and are refused; differences and negated kernels are far beyond."""
 
 MASS: Final = 0.5
 """Share of the sum of the positive eigenvalues that the negative ones may have: 5, 20 and 50 % of calls missing in the
-worst case above take 3, 13 and 40 %. Distances, of one large positive eigenvalue, that of the constant, take 100 %."""
+case above take 3, 13 and 40 %. Distances, of one large positive eigenvalue, that of the constant, take 100 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,20 +133,15 @@ def _found(left: str, mine: Labels, right: str, theirs: Labels) -> tuple[str, In
     None where they go by position.
     """
     ways = list(_ways(mine, theirs))
-    for way, one, other in ways:
-        if len(one) == len(other) and bool((one == other).all()) and not one.isna().any():
-            if way != "labels":
-                _refuse_twice(one, mine, left, way)
-            return way, np.arange(len(one), dtype=np.intp)
-    for way, one, other in ways:
-        shared = one.isin(other)
-        if not shared.any():
-            continue
-        if way == "index and IID" and not (shared.all() or other.isin(one).all()):
-            continue  # whole numbers that slicing left agree with some ids by accident
-        _refuse_twice(one, mine, left, way)
-        _refuse_twice(other, theirs, right, way)
-        return way.replace("index and ", ""), other.get_indexer(one).astype(np.intp)
+    met = [(way, one, other) for way, one, other in ways if _meet(way, one, other)]
+    if met:
+        way, one, other = next((item for item in met if _same(*item[1:])), met[0])
+        if not _same(one, other) or way != "labels":
+            _refuse_twice(one, mine, left, way)
+            _refuse_twice(other, theirs, right, way)
+        place = np.arange(len(one)) if _same(one, other) else other.get_indexer(one)
+        _refuse_second_meaning(left, right, place, [item[1:] for item in met])
+        return way.replace("index and ", ""), place.astype(np.intp)
     if ways:
         raise AlignmentError(_nobody(left, mine, right, theirs, ways[0][0]))
     refuse_renumbered(left, mine, right, theirs)
@@ -175,6 +170,33 @@ def _ways(mine: Labels, theirs: Labels) -> Iterator[tuple[str, pd.Index[Any], pd
         yield "index and IID" if mine.sliced else "IID", mine.index, theirs.individuals
     if mine.index is not None and theirs.index is not None and mine.sliced != theirs.sliced:
         yield "labels", mine.index, theirs.index
+
+
+def _meet(way: str, one: pd.Index[Any], other: pd.Index[Any]) -> bool:
+    """Whether any label is in both; whole numbers that slicing left must all be there, since some agree by accident."""
+    shared = one.isin(other)
+    return bool(shared.any()) and (way != "index and IID" or bool(shared.all()) or bool(other.isin(one).all()))
+
+
+def _same(one: pd.Index[Any], other: pd.Index[Any]) -> bool:
+    """Whether they are the same labels in the same order."""
+    return len(one) == len(other) and bool((one == other).all()) and not one.isna().any()
+
+
+def _refuse_second_meaning(left: str, right: str, place: Index, met: list[tuple[pd.Index[Any], pd.Index[Any]]]) -> None:
+    """Ids of one that match the index of the other, whose own indexes match as well, must say the same."""
+    for one, other in met:
+        if not (one.is_unique and other.is_unique):
+            continue
+        again = other.get_indexer(one)
+        differs = (again >= 0) & (place >= 0) & (again != place)
+        if differs.any():
+            at = int(differs.argmax())
+            raise AlignmentError(
+                f"The rows of '{left}' and '{right}' can be joined by their indexes and by IID against index, and the "
+                f"two disagree (row {at} of '{left}', counted from 0, is row {place[at]} or {again[at]} of '{right}'). "
+                "Name the level of the index that holds the ids IID, or drop an index by .reset_index(drop=True)."
+            )
 
 
 def _refuse_twice(labels: pd.Index[Any], source: Labels, name: str, way: str) -> None:
@@ -206,15 +228,17 @@ def refuse_renumbered(left: str, mine: Labels, right: str, theirs: Labels) -> No
     """Raise AlignmentError for a data frame numbered from 0 beside one whose numbers are the same in another order:
     which is meant is a guess."""
     for name, other, kept, moved in ((left, right, mine, theirs), (right, left, theirs, mine)):
-        if not (kept.counted and moved.sliced and moved.index is not None and kept.rows == moved.rows):
+        if not kept.counted or moved.counted or not moved.known or kept.rows != moved.rows:
             continue
         counted = np.arange(kept.rows) if kept.numbers is None else kept.numbers
         numbers = pd.Index(counted.astype(str).astype(object))
-        if not (moved.index == numbers).all() and set(moved.index) == set(numbers):
+        names = moved.individuals if moved.index is None else moved.index
+        if not (names == numbers).all() and set(names) == set(numbers):
             raise AlignmentError(
-                f"The index of '{other}' has the numbers {', '.join(moved.index[:EXAMPLES])}, ..., those of '{name}' "
-                f"in another order: whether its rows go by number or by position would be a guess. {BY_POSITION} To "
-                "join them by label name the index of both."
+                f"The {'IIDs' if moved.index is None else 'labels'} of '{other}' are the numbers "
+                f"{', '.join(names[:EXAMPLES])}, ..., those of '{name}' in another order: whether its rows go by "
+                f"number or by position would be a guess. {BY_POSITION} To join them by label name the index of "
+                "both."
             )
 
 
@@ -222,7 +246,7 @@ def _refuse_contradictions(sources: Mapping[str, Labels], first: str) -> None:
     """Sources that go by position must not have labels that say otherwise."""
     named = {name: labels for name, labels in sources.items() if labels.known and name != first}
     for (left, mine), (right, theirs) in combinations(named.items(), 2):
-        found = _found(left, mine, right, theirs)
+        found = _found(left, mine, right, theirs) if mine is not theirs else None  # columns of one table
         if found is not None and not (found[1] == np.arange(mine.rows)).all():
             at = int((found[1] != np.arange(mine.rows)).argmax())
             raise AlignmentError(

@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from varmix.errors import DataError, NotFiniteError, ShapeError
+from varmix.errors import AlignmentError, DataError, NotFiniteError, ShapeError
 from varmix.tables.identifiers import EXACT_INTEGERS
 from varmix.typing import Index, Mask
 
@@ -65,12 +65,25 @@ def take_rows(frame: pd.DataFrame, rows: Index) -> pd.DataFrame:
 
 
 def mapping_frame(data: Any) -> Any:
-    """A mapping of columns as a data frame, anything else as it is. Raises ShapeError for columns of other lengths."""
+    """A mapping of columns as a data frame, what narwhals wraps as it was before; anything else as it is.
+
+    Raises ShapeError for columns of other lengths, AlignmentError for series of different indexes beside columns that
+    have none.
+    """
     if not isinstance(data, Mapping):
-        return data
+        return nw.to_native(data, pass_through=True)
+    series = {name: column.index for name, column in data.items() if isinstance(column, pd.Series)}
+    first = next(iter(series), None)
+    other = next((name for name, index in series.items() if not index.equals(series[first])), None)
+    plain = next((name for name, column in data.items() if name not in series and np.ndim(column)), None)
+    if other is not None and plain is not None:
+        raise AlignmentError(
+            f"Columns '{first}' and '{other}' are series with different indexes, and '{plain}' has none: whose rows it "
+            "follows would be a guess. Give all of them an index, or none (.to_numpy())."
+        )
     try:
         return pd.DataFrame(dict(data))
-    except ValueError as error:
+    except (ValueError, pd.errors.InvalidIndexError) as error:
         raise ShapeError(f"The columns do not make a table: {error}. Give columns of the same length.") from error
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from varmix.errors import AlignmentError, ShapeError
-from varmix.tables.alignment import join, refuse_renumbered
+from varmix.tables.alignment import join
 from varmix.tables.identifiers import sample_table
 from varmix.tables.labels import Labels, labelled
 
@@ -28,16 +28,11 @@ def with_ids(labels: Labels, sample_ids: Any, name: str) -> Labels:
         raise ShapeError(
             f"There are {len(ids):,} sample ids for {labels.rows:,} rows of '{name}'. Give one id per row."
         )
-    own, _ = labelled(sample_ids, "sample_ids")
-    if own.index is not None and labels.index is not None and own.sliced == labels.sliced:
-        places = join({name: Labels(rows=labels.rows, index=labels.index), "sample_ids": replace(own, ids=None)})
-        if places.n < labels.rows:
-            raise AlignmentError(f"sample_ids has an index that does not name every row of '{name}'. Drop it.")
-        ids = ids.iloc[places.positions["sample_ids"]].reset_index(drop=True)
-    else:
-        refuse_renumbered(name, labels, "sample_ids", own)
+    own = replace(labelled(sample_ids, "sample_ids")[0], ids=None)
+    places = join({name: replace(labels, ids=None), "sample_ids": own}, on_missing="error", remedy="Name them all.")
+    if places.matched_by == "position":
         _refuse_another_order(labels, ids, name)
-    return replace(labels, ids=ids)
+    return replace(labels, ids=ids.iloc[places.positions["sample_ids"]].reset_index(drop=True))
 
 
 def _refuse_another_order(labels: Labels, ids: pd.DataFrame, name: str) -> None:

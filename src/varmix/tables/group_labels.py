@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from varmix.errors import DataError, ShapeError
-from varmix.tables.identifiers import EXACT_INTEGERS, id_text
+from varmix.tables.identifiers import id_text
 from varmix.typing import Index, Mask
 
 MOST = np.iinfo(np.int64).max
@@ -33,7 +33,7 @@ def group_labels(values: Any, what: str) -> tuple[NDArray[Any], Mask]:
         kind, absent = frame.dtype, frame.is_null().to_numpy().astype(np.bool_)
         if kind.is_integer() and not absent.any():
             return _narrowed(np.asarray(frame.to_numpy())), absent
-        if not kind.is_float() or absent.any():
+        if not kind.is_float():
             return _of_cells(frame.to_list(), what)
         values = frame.to_numpy()
     array = values if isinstance(values, np.ndarray) else _objects(values)
@@ -44,7 +44,7 @@ def group_labels(values: Any, what: str) -> tuple[NDArray[Any], Mask]:
     if array.dtype.kind in "iub":
         return _narrowed(array), np.zeros(len(array), dtype=np.bool_)
     if array.dtype.kind == "f":
-        return _of_floats(np.asarray(array, dtype=np.float64), what)
+        return _of_floats(array, what)
     return _of_cells(array.tolist() if array.dtype.kind != "M" else list(array), what)
 
 
@@ -94,14 +94,14 @@ def _objects(values: Any) -> NDArray[Any]:
     return cells
 
 
-def _of_floats(values: NDArray[np.float64], what: str) -> tuple[NDArray[Any], Mask]:
+def _of_floats(values: NDArray[np.floating[Any]], what: str) -> tuple[NDArray[Any], Mask]:
     absent: Mask = np.isnan(values)
     there = values[~absent]
-    whole = bool((np.floor(there) == there).all()) and bool(np.isfinite(there).all())
-    if (np.abs(there) > EXACT_INTEGERS).any() and np.isfinite(there).all():
-        id_text(there[np.abs(there) > EXACT_INTEGERS][:1], what)
-    if not whole:
-        return values, absent
+    finite = np.isfinite(there)
+    largest = np.abs(there[finite]).max(initial=0.0)
+    id_text([largest], what)  # refuses whole numbers that are not exact
+    if not finite.all() or not (np.floor(there) == there).all():
+        return values.astype(np.float64), absent
     return np.where(absent, 0.0, values).astype(np.int64), absent
 
 
@@ -109,7 +109,7 @@ def _of_cells(cells: list[Any], what: str) -> tuple[NDArray[Any], Mask]:
     if cells and pd.api.types.infer_dtype(cells, skipna=False) == "string":
         return id_text(cells, what), np.zeros(len(cells), dtype=np.bool_)
     for cell in cells:
-        if isinstance(cell, list | tuple | dict | set | np.ndarray):
+        if isinstance(cell, list | tuple | dict | set | np.ndarray) and cell is not np.ma.masked:
             raise DataError(f"{what} holds a {type(cell).__name__}, which is no label. Give numbers or text.")
     text = id_text(cells, what)
     absent = np.array([item is None for item in text], dtype=np.bool_)

@@ -18,7 +18,8 @@ SAMPLE_COLUMNS = ("FID", "IID")
 VARIANT_COLUMNS = ("chromosome", "id", "position", "allele_1", "allele_2")
 NO_FAMILY = "0"
 """PLINK's family id for people without one."""
-EXACT_INTEGERS = 2.0**53
+EXACT_BITS = 53
+EXACT_INTEGERS = 2.0**EXACT_BITS
 """Whole numbers up to here are the same in float64."""
 
 
@@ -57,10 +58,10 @@ def id_table(ids: Any, name: str) -> pd.DataFrame:
                 f"The sample ids of '{name}' have columns {list(frame.columns)}. A column IID is needed (and FID, if "
                 "known)."
             )
-        individual = id_text(frame[there["IID"]].to_list(), f"IID of '{name}'")
+        individual = id_text(column_cells(frame[there["IID"]]), f"IID of '{name}'")
         family = np.array([None] * len(individual), dtype=object)
         if "FID" in there:
-            family = id_text(frame[there["FID"]].to_list(), f"FID of '{name}'")
+            family = id_text(column_cells(frame[there["FID"]]), f"FID of '{name}'")
     else:
         if np.ndim(ids) != 1:
             raise AlignmentError(
@@ -68,8 +69,8 @@ def id_table(ids: Any, name: str) -> pd.DataFrame:
             )
         individual = id_text(ids, f"The ids of '{name}'")
         family = np.array([None] * len(individual), dtype=object)
-    family = np.array([NO_FAMILY if item is None else item for item in family], dtype=object)
-    absent = np.array([item is None for item in individual], dtype=np.bool_)
+    family = np.array([item if item and item.strip() else NO_FAMILY for item in family], dtype=object)
+    absent = np.array([not (item and item.strip()) for item in individual], dtype=np.bool_)
     if absent.any():
         raise AlignmentError(
             f"'{name}' has no IID in row {int(absent.argmax())} (counted from 0; {int(absent.sum()):,} such rows). "
@@ -81,8 +82,8 @@ def id_table(ids: Any, name: str) -> pd.DataFrame:
 def id_text(values: Any, what: str = "A column of ids") -> NDArray[np.object_]:
     """Ids as text, shape (n,), None where missing: integers as their digits, as are floats that are whole.
 
-    Tables with gaps hold whole numbers as floats, and up to 2^53 these are exact. Raises DataError, naming `what`, for
-    floats beyond, among which neighbouring ids are one number.
+    Tables with gaps hold whole numbers as floats, and up to 2^53 these are exact (up to 2^24 in float32). Raises
+    DataError, naming `what`, for floats beyond, among which neighbouring ids are one number.
     """
     text = np.empty(len(values), dtype=object)
     if (
@@ -97,6 +98,12 @@ def id_text(values: Any, what: str = "A column of ids") -> NDArray[np.object_]:
     return text
 
 
+def column_cells(column: Any) -> list[Any]:
+    """Cells of a column or an index; floats in their own width, which says up to where whole numbers are exact."""
+    narrow = str(column.dtype).lower() in ("float16", "float32")
+    return list(column.to_numpy()) if narrow else list(column.to_list())
+
+
 def label_text(label: Any) -> str:
     """One label as text, as `id_text` writes it; a missing one is empty."""
     return label if type(label) is str else _one_id(label, "A label") or ""
@@ -109,17 +116,18 @@ def _one_id(item: Any, what: str) -> str | None:
         number = float(item)
         if np.isnan(number):
             return None
-        if number.is_integer() and abs(number) > EXACT_INTEGERS:
+        bits = np.finfo(item).nmant + 1 if isinstance(item, np.floating) else EXACT_BITS
+        if number.is_integer() and abs(number) > 2.0**bits:
             raise DataError(
-                f"{what} holds {item!r}: a float beyond 2^53, among which neighbouring ids are one number. Read the "
-                "column as text, or as integers that may be missing (pandas: dtype='Int64')."
+                f"{what} holds {item!r}: a float beyond 2^{bits}, among which neighbouring ids are one number. Read "
+                "the column as text, or as integers that may be missing (pandas: dtype='Int64')."
             )
         return str(int(number)) if number.is_integer() else str(item)
     if isinstance(item, decimal.Decimal) and item.is_finite() and item == item.to_integral_value():
         return str(int(item))
     if isinstance(item, dt.datetime | np.datetime64):
         return _date_text(pd.Timestamp(item))
-    return item.decode() if isinstance(item, bytes) else str(item)
+    return item.decode(errors="backslashreplace") if isinstance(item, bytes) else str(item)
 
 
 def _date_text(moment: Any) -> str | None:

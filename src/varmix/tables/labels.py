@@ -8,10 +8,11 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from varmix.errors import AlignmentError
 from varmix.tables.frame import mapping_frame, try_frame
-from varmix.tables.identifiers import NO_FAMILY, SAMPLE_COLUMNS, id_columns, id_table, id_text
+from varmix.tables.identifiers import NO_FAMILY, column_cells, id_columns, id_table, id_text
 from varmix.typing import Index
 
 SEPARATOR = "\t"
@@ -71,8 +72,9 @@ class Labels:
         return pd.Index((self.ids["FID"] + SEPARATOR + self.ids["IID"]).to_numpy(dtype=object))
 
     def table(self) -> pd.DataFrame | None:
-        """FID and IID of the rows, for results; names of an index are IIDs. None for what slicing left."""
-        if self.ids is not None or self.index is None or self.sliced:
+        """FID and IID of the rows, for results; names of an index are IIDs, unless slicing left them or one is missing
+        or stands twice."""
+        if self.ids is not None or self.index is None or self.sliced or self.index.hasnans or not self.index.is_unique:
             return self.ids
         return pd.DataFrame({"FID": NO_FAMILY, "IID": self.index.to_numpy(dtype=object)}, dtype=object)
 
@@ -88,31 +90,30 @@ def labelled(data: Any, name: str, id_column: str | None = None) -> tuple[Labels
     """The labels of a table, and what is left of it: without columns of ids, rows numbered from 0.
 
     People are named by columns FID and IID (any case, '#' before the first), by levels of a pandas index with these
-    names, or by the column `id_column`; rows of pandas objects also by their index, unless it counts from 0. Arrays,
-    and frames of other libraries without such columns, have no labels. Raises AlignmentError (FID without IID, a
-    missing IID), DataError.
+    names (one may be a column and the other a level), or by the column `id_column`; rows of pandas objects also by
+    their index, unless it counts from 0. Arrays, and frames of other libraries without such columns, have no labels.
+    Raises AlignmentError (FID without IID, a missing IID), DataError.
     """
     data = mapping_frame(data)
     frame = try_frame(data)
     length = _length(data)
-    ids = None
-    if frame is not None:
-        there = id_columns(frame.columns)
-        if id_column is not None and id_column in frame.columns:
-            there = {"IID": id_column} | {key: there[key] for key in ("FID",) if key in there}
-        if there and "IID" not in there:
-            raise AlignmentError(f"'{name}' has a column {there['FID']} and no IID. Give both, or IID alone.")
-        if there:
-            ids = id_table(_named(frame, there), name)
-            data = data.drop(columns=list(there.values())) if isinstance(data, pd.DataFrame) else frame.drop(
-                list(there.values())
-            ).to_native()  # fmt: skip
-    if not isinstance(data, pd.DataFrame | pd.Series):
+    there = {} if frame is None else id_columns(frame.columns)
+    if id_column is not None and frame is not None and id_column in frame.columns:
+        there["IID"] = id_column
+    index = data.index if isinstance(data, pd.DataFrame | pd.Series) else None
+    levels = {} if index is None else id_columns(index.names)
+    parts = {key: _cells(index.get_level_values(level)) for key, level in levels.items() if index is not None}
+    parts |= {key: _cells(column_cells(frame[column])) for key, column in there.items() if frame is not None}
+    if there and "IID" not in parts:
+        raise AlignmentError(f"'{name}' has a column {there['FID']} and no IID. Give both, or IID alone.")
+    ids = id_table(pd.DataFrame(parts), name) if "IID" in parts else None
+    if there and frame is not None:
+        data = data.drop(columns=list(there.values())) if index is not None else frame.drop(
+            list(there.values())
+        ).to_native()  # fmt: skip
+    if index is None:
         return Labels(rows=length, ids=ids), data
-    index = data.index
-    levels = id_columns(index.names)
-    if "IID" in levels:
-        ids = ids if ids is not None else id_table(_levels(index, levels), name)
+    if ids is not None and levels:
         return Labels(rows=length, ids=ids), data.reset_index(drop=True)
     counted = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None
     if counted:
@@ -135,7 +136,7 @@ def index_text(index: pd.Index[Any], name: str) -> pd.Index[Any]:
     if isinstance(index, pd.MultiIndex):
         parts = [id_text(index.get_level_values(level), f"The index of '{name}'") for level in range(index.nlevels)]
         return pd.Index(np.array([SEPARATOR.join(map(str, row)) for row in zip(*parts, strict=True)], dtype=object))
-    return pd.Index(id_text(index.tolist(), f"The index of '{name}'"), dtype=object)
+    return pd.Index(id_text(column_cells(index), f"The index of '{name}'"), dtype=object)
 
 
 def rows_at(data: Any, positions: Index) -> Any:
@@ -161,16 +162,8 @@ def _is_sliced(index: pd.Index[Any]) -> bool:
     return not isinstance(index, pd.MultiIndex) and whole and index.name is None
 
 
-def _named(frame: nw.DataFrame[Any], there: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame({key: np.array(_cells(frame[column]), dtype=object) for key, column in there.items()})
-
-
-def _cells(series: Any) -> list[Any]:
-    cells = np.empty(len(series), dtype=object)
-    cells[:] = series.to_list()
-    return list(cells)
-
-
-def _levels(index: pd.Index[Any], levels: dict[str, Any]) -> pd.DataFrame:
-    values = {key: index.get_level_values(level).tolist() for key, level in levels.items()}
-    return pd.DataFrame({key: values[key] for key in SAMPLE_COLUMNS if key in values}, dtype=object)
+def _cells(values: Any) -> NDArray[np.object_]:
+    listed = list(values)
+    cells = np.empty(len(listed), dtype=object)
+    cells[:] = listed
+    return cells

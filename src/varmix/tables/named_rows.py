@@ -30,6 +30,7 @@ def named_rows(data: Any) -> pd.DataFrame:
 
 def unnamed_rows(data: Any) -> pd.DataFrame:
     """The same without a look at the first column: only pandas frames have an index of their own."""
+    data = nw.to_native(data, pass_through=True)
     frame = try_frame(data)
     if frame is None:
         raise DataError(f"A data frame (pandas, polars, pyarrow, ...) is needed, not a {type(data).__name__}.")

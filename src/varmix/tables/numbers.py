@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from varmix.errors import DataError
@@ -31,6 +32,9 @@ def real_numbers(values: Any, what: str) -> NDArray[Any]:
         for item in array.flat:
             if isinstance(item, str | bytes | complex | np.complexfloating | np.datetime64 | np.timedelta64):
                 _refuse(item, what)
+        if any(item is pd.NA for item in array.flat):
+            array = array.copy()
+            array[pd.isna(array)] = np.nan
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:

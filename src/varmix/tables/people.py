@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from varmix.errors import DataError, FileFormatError, OptionError, RepairWarning, warn
-from varmix.tables.identifiers import NO_FAMILY, SAMPLE_COLUMNS, id_columns, refuse_duplicates
+from varmix.tables.identifiers import NO_FAMILY, SAMPLE_COLUMNS, id_columns, id_text, refuse_duplicates
 from varmix.tables.table_file import TableFile, open_table
 
 TableKind = Literal["phenotype", "covariate"]
@@ -36,10 +36,11 @@ def read_table(
     """Columns FID and IID (text), then one column per variable: float64, or text for categories.
 
     Text (tabs, commas or blanks; quotes are taken off; .gz, .bz2 and .xz too) or Parquet. The header names FID and IID
-    in any case and place (without FID it is '0'; '#' before the first name and PLINK 2's SID are left out);
-    header=False takes a file without one and names its columns trait_1, trait_2, .... NA, nan, '.' and nothing are
-    missing; -9 only when asked. Of a file with other columns besides, `wanted` names those to convert; the others stay
-    text as they are. A covariate column without any number is categorical; `categorical` names further ones. Raises
+    in any case and place (without FID it is '0'; '#' before the first name, PLINK 2's SID and columns without a name,
+    which hold row numbers, are left out); header=False takes a file without one and names its columns trait_1,
+    trait_2, .... NA, nan, '.' and nothing are missing; -9 only when asked. Of a file with other columns besides,
+    `wanted` names those to convert; the others stay as they are. A covariate column without any number is categorical;
+    `categorical` names further ones. Raises
     MissingFileError, FileFormatError (header, ragged lines), DataError (a cell that is not a number: column, line,
     value), AlignmentError (a person listed twice), OptionError. Gives a RepairWarning for a trait with many exact -9.
     """
@@ -47,7 +48,8 @@ def read_table(
     if kind not in get_args(TableKind):
         raise OptionError(f"kind={kind!r} is not known. Use one of {', '.join(get_args(TableKind))}.")
     file, ids = _opened(path, header)
-    names = [name for name in file.names if name not in ids.values() and not _is_plink_sid(name, file)]
+    # A column without a name holds row numbers (pandas, R), or nothing behind a last separator.
+    names = [name for name in file.names if name and name not in ids.values() and not _is_plink_sid(name, file)]
     titles = dict(
         zip(names, names if header else [f"trait_{number}" for number in range(1, len(names) + 1)], strict=True)
     )
@@ -56,7 +58,8 @@ def read_table(
         raise OptionError(
             f"{path} has no column '{unknown[0]}' to treat as categories. It has {', '.join(titles.values())}."
         )
-    cells, lines = _cells(file, [*ids.values(), *names])
+    labels = [*ids.values(), *(name for name, title in titles.items() if title in categorical)]
+    cells, lines = _cells(file, [name for name in names if name not in labels], labels)
     people = pd.DataFrame(
         {
             key: cells[ids[key]] if key in ids else pd.Series([NO_FAMILY] * len(cells), dtype=object)
@@ -106,18 +109,23 @@ def _is_plink_sid(name: str, file: TableFile) -> bool:
     return name.casefold() == "sid" and at > 0 and file.names[at - 1].casefold() == "iid"
 
 
-def _cells(file: TableFile, names: Sequence[str]) -> tuple[pd.DataFrame, list[int]]:
-    """Cells as text, and the numbers of their lines (of Parquet their rows, from 1)."""
+def _cells(file: TableFile, variables: Sequence[str], labels: Sequence[str]) -> tuple[pd.DataFrame, list[int]]:
+    """Cells as text, variables of Parquet as they are, and the numbers of their lines (of Parquet rows, from 1)."""
     if file.parquet:
-        parts = [text for _, text in file.frames((), names)]
+        frames = file.frames(variables, labels, strict=False)
+        parts = [pd.concat([values.apply(_text_or_numbers), text], axis=1) for values, text in frames]
         lines = list(range(1, sum(len(part) for part in parts) + 1))
     else:
         blocks = list(file.blocks())
-        parts = [block.columns((), names, strict=True)[1] for block in blocks]
+        parts = [block.columns((), (*labels, *variables), strict=True)[1] for block in blocks]
         lines = [number for block in blocks for number, _ in block.numbered()]
     if not lines:
         raise FileFormatError(f"{file.path} has a header and no further line.")
     return pd.concat(parts, ignore_index=True), lines
+
+
+def _text_or_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+    return column if column.dtype == np.float64 else pd.Series(id_text(column.tolist(), str(column.name)), dtype=object)
 
 
 def _refuse_empty_ids(people: pd.DataFrame, path: Path, lines: list[int]) -> None:

@@ -119,8 +119,14 @@ def complete_rows(absent: Mapping[str, Mask], *, drop: bool, lost: int = 0) -> t
 
 
 def _one_column(value: Any, role: str) -> Any:
-    """An array of one row or one column as a vector. Raises ShapeError for one number."""
-    if np.ndim(value) == 0 and not isinstance(value, str) and try_frame(value) is None:
+    """An array of one row or one column as a vector, the column of a frame that has no other, whatever its name.
+
+    Raises ShapeError for one number.
+    """
+    frame = try_frame(value)
+    if frame is not None and frame.shape[1] == 1:
+        return frame[frame.columns[0]].to_native()
+    if np.ndim(value) == 0 and not isinstance(value, str) and frame is None:
         told = "is one number" if role == "se" else "has shape ()"
         raise ShapeError(f"{role} {told}. Give one per row, for instance np.full(len(y), 0.1).")
     return value.reshape(-1) if isinstance(value, np.ndarray) and value.ndim == 2 and 1 in value.shape else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ MISSING_NUMBERS = (*MISSING_TOKENS, "N/A", "n/a", "#N/A", "NULL", "null", "None"
 """How missing numbers are written besides."""
 READ_CHARACTERS = 2**24
 """Text that is read at once: some 10^5 lines of a narrow table."""
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
+"""Parquet columns that hold the row numbers of a pandas frame that was sorted or filtered."""
 BLOCK_LINES = 131_072
 """Lines that are read at a time: a megabyte a column of numbers."""
 SHOWN_NAMES = 12
@@ -91,9 +94,19 @@ class TableFile:
             for _ in range(self.header):
                 handle.readline()
             for first, text in _cut(handle, rows):
-                block = Block(file=self, first=self.header + first, text=text.encode())
+                block = Block(file=self, first=self.header + first, text=self._plainly_quoted(text).encode())
                 if block.checked_length():
                     yield block
+
+    def _plainly_quoted(self, text: str) -> str:
+        """Lines with quotes written anew: pandas would read a quote that is never closed on into other lines."""
+        if '"' not in text:
+            return text
+        return "\n".join(self._requoted(line) if '"' in line else line for line in text.split("\n"))
+
+    def _requoted(self, line: str) -> str:
+        cells = (cell.replace('"', '""') for cell in split_cells(line, self.mark))
+        return (self.mark or " ").join(f'"{cell}"' for cell in cells)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +150,7 @@ class Block:
         text = read if not both else {**read, **self._read((), both)}
         values = {name: self._numbers(read[name], name, strict=strict) for name in numbers}
         index = pd.RangeIndex(len(next(iter(read.values()), ())))
-        words = {name: text[name].to_numpy(dtype=object, na_value=None) for name in labels}
+        words = {name: _words(text[name]) for name in labels}
         return pd.DataFrame(values, index=index), pd.DataFrame(words, index=index, dtype=object)
 
     def _numbers(self, column: pd.Series[Any], name: str, *, strict: bool) -> Any:
@@ -146,11 +159,11 @@ class Block:
             if not np.isinf(values).any():
                 return values
         if not strict and column.dtype.kind not in "fiu":
-            return self._read((), [name])[name].to_numpy(dtype=object, na_value=None)
+            return _words(self._read((), [name])[name])
         return self._checked(name) if strict else column.to_numpy(dtype=np.float64)
 
     def _checked(self, name: str) -> Any:
-        cells = self._read((), [name])[name]
+        cells = self._read((), [name])[name].str.strip()
         cells = cells.where(~cells.isin(MISSING_NUMBERS))
         values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         wrong = cells.notna().to_numpy() & ~np.isfinite(values)
@@ -174,15 +187,18 @@ class Block:
             usecols=sorted(places.values()),
             dtype={places[name]: str for name in labels},
             index_col=False,
-            na_values={
-                **{places[name]: list(MISSING_NUMBERS) for name in numbers},
-                **{places[name]: list(MISSING_TOKENS) for name in labels},
-            },
+            na_values={places[name]: list(MISSING_NUMBERS) for name in numbers},
             keep_default_na=False,
             skipinitialspace=True,
             low_memory=False,
         )
         return {name: table[place] for name, place in places.items()}
+
+
+def _words(cells: pd.Series[Any]) -> Any:
+    """Cells without blanks around them, None where missing."""
+    words = cells.str.strip()
+    return words.where(~words.isin(MISSING_TOKENS)).to_numpy(dtype=object, na_value=None)
 
 
 def _cut(handle: IO[str], rows: int) -> Iterator[tuple[int, str]]:
@@ -226,13 +242,15 @@ def open_table(path: Path, *, header: bool = True, row_names: bool = False) -> T
     """The header of a file. Lines before it that begin with '##' are left out; text may be compressed.
 
     Without `header` columns are named by their numbers, from 0. With `row_names` lines may have a cell more than the
-    header. Raises MissingFileError, FileFormatError (empty, not text, damaged), MissingExtraError (Parquet without
-    pyarrow).
+    header, and the unnamed index of a pandas frame in Parquet is a column. Raises MissingFileError, FileFormatError
+    (empty, not text, damaged), MissingExtraError (Parquet without pyarrow).
     """
     if path.suffix.lower() in PARQUET:
         check_there(path)
         with _pyarrow(path) as parquet:
-            return TableFile(path=path, names=tuple(parquet.read_schema(path).names), parquet=True)
+            names = parquet.read_schema(path).names
+        kept = [name for name in names if row_names or not UNNAMED_INDEX.fullmatch(name)]
+        return TableFile(path=path, names=tuple(kept), parquet=True)
     with open_text(path) as handle:
         lines = ((number, line) for number, line in enumerate(handle, start=1) if line.strip())
         first = list(islice((item for item in lines if not item[1].startswith("##")), 2))
