@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from carried_tables import FEWER
 from hypothesis import given
 from hypothesis import strategies as st
-from carried_tables import FEWER
 
 import varmix as vm
 from varmix.errors import RepairWarning

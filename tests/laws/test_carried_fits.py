@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from carried_tables import CORE, FEWER, NUMBERS, Carriage, World, carriages, some_carriages
 from dense_model import DenseModel, standardised
 from hypothesis import given
 from hypothesis import strategies as st
-from carried_tables import CORE, FEWER, NAMED, NUMBERS, Carriage, World, carriages, some_carriages
 
 import varmix as vm
 from varmix.errors import AlignmentError

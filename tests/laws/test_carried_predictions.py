@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from carried_tables import CORE, FEWER, NAMED, NUMBERS, Carriage, World
 from hypothesis import given
 from hypothesis import strategies as st
-from carried_tables import CORE, FEWER, NAMED, NUMBERS, Carriage, World
 
 import varmix as vm
 from varmix.errors import AlignmentError

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from carried_tables import FEWER
 from hypothesis import given
 from hypothesis import strategies as st
-from carried_tables import FEWER
 from mixed_samples import CELL_TYPES, PROPORTIONS, mixed
 
 import varmix as vm
