@@ -7,13 +7,12 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import labelled_data as made
+import files_of_commands as made
 import numpy as np
 import pandas as pd
+from files_of_commands import CELLS, FRAME, SAMPLES, TYPE_OF, P, S
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_labels import FRAME
-from test_labels_of_samples import CELLS, SAMPLES, TYPE_OF, P, S
 from typer.testing import CliRunner
 
 import varmix as vm

@@ -1,9 +1,10 @@
-"""The law of labels for expression: samples, types, cell types and genes in any order, called in any way."""
+"""Law: samples, their types, cell types and genes of mixed samples meet by name, in any order of any table."""
 
 from __future__ import annotations
 
-import functools
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,98 +13,225 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelled_data import FEWER
+from mixed_samples import CELL_TYPES, PROPORTIONS, mixed
 
 import varmix as vm
 from varmix.errors import AlignmentError
 
-rng = np.random.default_rng(4)
-CELLS, TYPES, GENES = ["liver", "brain", "lung"], 5, 14
-SAMPLES = [f"s{number}" for number in range(TYPES * 2)]
-P = pd.DataFrame([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.5, 0.4, 0.1], [0.2, 0.3, 0.5]], columns=CELLS)
-LEVELS = np.exp(rng.normal(4.0, 1.0, size=(GENES, 3)))
-LEVELS[: GENES // 2, 2] = LEVELS[: GENES // 2, 1]
-TYPE_OF = np.repeat(np.arange(TYPES), 2)
-S = pd.DataFrame(
-    LEVELS @ P.to_numpy()[TYPE_OF].T + rng.normal(size=(GENES, TYPES * 2)),
-    index=[f"g{number}" for number in range(GENES)],
-    columns=SAMPLES,
-)
-NAMED: dict[str, Any] = {
-    "text": [str(number) for number in range(TYPES)],
-    "numbers": list(range(TYPES)),
-    "floats": [float(number) for number in range(TYPES)],
+GENES, EACH, TYPES = 12, 3, len(PROPORTIONS)
+SAMPLES = TYPES * EACH
+CLOSE = 1e-6
+"""Fits end 1e-8 standard errors from the optimum, of sums in another order."""
+LIKELIHOOD = 1e-8
+
+pytestmark = pytest.mark.filterwarnings("ignore::varmix.errors.VarmixWarning")
+
+
+@cache
+def expression() -> pd.DataFrame:
+    return mixed(3, GENES, each=EACH).S
+
+
+@cache
+def new_genes() -> pd.DataFrame:
+    return mixed(4, GENES, each=EACH).S.rename(index=lambda name: f"new {name}")
+
+
+CODES = np.repeat(np.arange(TYPES), EACH)
+LABELS: dict[str, list[Any]] = {
+    "text": [f"mix {number}" for number in range(TYPES)],
+    "integers": [3, 10, 7, 22, 5],
+    "floats": [3.0, 10.0, 7.0, 22.0, 5.0],
+    "digits": ["3", "10", "7", "22", "5"],
 }
+"""Of types; the last three are one."""
 
 
-@functools.cache
-def expected() -> vm.Fit:
-    proportions = P.set_axis(pd.Index(NAMED["text"]), axis=0)
-    return vm.partition_mixture(S, [str(kind) for kind in TYPE_OF], proportions=proportions, noise="both")
+@cache
+def reference() -> vm.Fit:
+    table = pd.DataFrame(PROPORTIONS, LABELS["text"], CELL_TYPES)
+    return fitted(expression(), [LABELS["text"][code] for code in CODES], table)
 
 
-def types(form: str, names: list[Any], samples: list[str]) -> Any:
-    told = {sample: names[kind] for sample, kind in zip(SAMPLES, TYPE_OF, strict=True)}
-    shuffled = {sample: told[sample] for sample in sorted(told, reverse=True)}
-    if form == "order":
-        return [told[sample] for sample in samples]
-    if form == "series":
-        return pd.Series(shuffled)
-    if form == "frame":
-        return pd.DataFrame({"type": pd.Series(shuffled)})
-    if form == "two columns":
-        return pl.DataFrame({"sample": list(shuffled), "type": list(shuffled.values())})
-    return shuffled
+def fitted(S: Any, sample_type: Any, proportions: Any) -> vm.Fit:
+    return vm.partition_mixture(S, sample_type, proportions=proportions, noise="both")
 
 
-forms = st.sampled_from(["order", "series", "frame", "two columns", "mapping"])
-kinds = st.sampled_from(sorted(NAMED))
-permutations = (st.permutations(range(size)) for size in (TYPES * 2, TYPES, 3, GENES))
+def partition_by_cells(name: str) -> frozenset[frozenset[str]]:
+    """A partition whatever the order in which its cell types are written."""
+    return frozenset(frozenset(cell.strip() for cell in block.split("=")) for block in name.split("|"))
 
 
-@given(*permutations, forms, kinds, kinds, st.booleans())
-def test_partitions_are_the_same_by_label(
-    samples: Any, rows: Any, columns: Any, genes: Any, form: str, kind: str, other: str, chunks: bool
-) -> None:
+def by_gene(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers of a table of genes by gene and by what names its rows and columns otherwise."""
+    table = table.copy()
+    for column in ("partition", "cell_type", "first", "second"):
+        if column in table:
+            table[column] = table[column].map(lambda name: str(sorted(map(sorted, partition_by_cells(name)))))
+    keys = [name for name in table if not pd.api.types.is_float_dtype(table[name].dtype)]
+    renamed = {name: str(sorted(map(sorted, partition_by_cells(name)))) for name in table if "|" in name or "=" in name}
+    found = table.set_index(keys).rename(columns=renamed)
+    return found.sort_index()[sorted(found)]
+
+
+def assert_same(fit: vm.Fit) -> None:
+    base = reference()
+    np.testing.assert_allclose(fit.log_likelihood, base.log_likelihood, atol=LIKELIHOOD)
+    np.testing.assert_allclose(fit.components["estimate"], base.components["estimate"], rtol=CLOSE, atol=CLOSE)
+    for name in ("classes", "expression"):
+        assert_tables(fit.table(name), base.table(name))
+
+
+def assert_tables(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(by_gene(found), by_gene(wanted), rtol=CLOSE, atol=CLOSE, check_index_type=False)
+
+
+def sample_types(how: str, labels: list[Any], names: list[str], order: list[int]) -> Any:
+    """Types by the names of samples, in an order of their own."""
+    pairs = [(names[at], labels[CODES[at]]) for at in order]
+    if how == "mapping":
+        return dict(pairs)
+    frame = pd.DataFrame(pairs, columns=["sample", "type"])
+    if how == "series":
+        return frame.set_index("sample")["type"]
+    if how == "one column":
+        return frame.set_index("sample")[["type"]]
+    if how == "two columns turned":
+        return frame[["type", "sample"]]
+    return pl.from_pandas(frame) if how == "polars" else frame
+
+
+def proportions_of(how: str, labels: list[Any], rows: list[int], columns: list[int]) -> Any:
+    """Rows and columns in another order, named."""
+    values = PROPORTIONS[np.ix_(rows, columns)]
+    names, cells = [labels[row] for row in rows], [CELL_TYPES[column] for column in columns]
+    texts = [str(name).removesuffix(".0") for name in names]
+    frame = pd.DataFrame(values, pd.Index(names, dtype=object), cells)
+    if how == "mapping of mappings":
+        return {name: dict(zip(cells, row, strict=True)) for name, row in zip(names, values, strict=True)}
+    if how == "first column":
+        return frame.reset_index(names="type").assign(type=texts)
+    if how == "polars":
+        return pl.from_pandas(frame.reset_index(names="type").assign(type=texts))
+    return frame
+
+
+TYPES_BY = ["series", "mapping", "one column", "two columns", "two columns turned", "polars"]
+PROPORTIONS_BY = ["frame", "mapping of mappings", "first column", "polars"]
+
+
+@FEWER
+@given(
+    genes=st.permutations(range(GENES)),
+    samples=st.permutations(range(SAMPLES)),
+    types=st.permutations(range(SAMPLES)),
+    rows=st.permutations(range(TYPES)),
+    columns=st.permutations(range(3)),
+    labels=st.tuples(st.sampled_from(list(LABELS)), st.sampled_from(list(LABELS))),
+    how=st.tuples(st.sampled_from(TYPES_BY), st.sampled_from(PROPORTIONS_BY)),
+    shape=st.sampled_from(["pandas", "named numbers", "polars", "chunks", "csv", "parquet"]),
+)
+def test_genes_samples_types_and_cell_types_meet_by_name(
+    genes: list[int], samples: list[int], types: list[int], rows: list[int], columns: list[int],
+    labels: tuple[str, str], how: tuple[str, str], shape: str,
+) -> None:  # fmt: skip
+    mine, theirs = labels if "text" not in labels else ("text", "text")
+    S = expression()
+    names = list(S.columns)
     table = S.iloc[genes, samples]
-    proportions = P.set_axis(pd.Index(NAMED[other]), axis=0).iloc[rows, columns]
-    given_types = types(form, NAMED[kind], [SAMPLES[at] for at in samples])
-    data: Any = [table.iloc[:5], table.iloc[5:, ::-1]] if chunks else table
-    fit = vm.partition_mixture(
-        data, given_types, proportions=proportions, cell_types=CELLS, noise="both", partitions="all"
+    if shape == "named numbers":  # samples called by numbers, in no order
+        names = [str(100 - at) for at in range(SAMPLES)]
+        table = table.set_axis([int(names[at]) for at in samples], axis=1)
+    sample_type = sample_types(how[0], LABELS[mine], names, types)
+    proportions = proportions_of(how[1], LABELS[theirs], rows, columns)
+    with TemporaryDirectory() as folder:
+        assert_same(fitted(shaped(table, shape, Path(folder)), sample_type, proportions))
+
+
+def shaped(table: pd.DataFrame, shape: str, folder: Path) -> Any:
+    """In memory or in two chunks, the second with samples in another order."""
+    named = table.reset_index(names="gene")
+    if shape == "polars":
+        return pl.from_pandas(named)
+    if shape in ("pandas", "named numbers"):
+        return table
+    parts = [named.iloc[:5], named.iloc[5:, [0, *range(SAMPLES, 0, -1)]]]
+    if shape == "chunks":
+        return parts
+    paths = [folder / f"{number}.{shape}" for number in range(2)]
+    for path, part in zip(paths, parts, strict=True):
+        part.to_csv(path, index=False) if shape == "csv" else part.to_parquet(path)
+    return paths
+
+
+@FEWER
+@given(samples=st.permutations(range(SAMPLES)), rows=st.permutations(range(SAMPLES)), columns=st.permutations(range(3)))
+def test_rows_of_proportions_may_be_samples_by_name(samples: list[int], rows: list[int], columns: list[int]) -> None:
+    S = expression()
+    table = pd.DataFrame(PROPORTIONS[CODES], S.columns, CELL_TYPES).iloc[rows, columns]
+    fit = vm.partition_mixture(S.iloc[:, samples], proportions=table, noise="both")
+    np.testing.assert_allclose(fit.log_likelihood, reference().log_likelihood, atol=LIKELIHOOD)
+    assert_tables(fit.classes, reference().classes)
+
+
+@cache
+def loaded() -> vm.Fit:
+    with TemporaryDirectory() as folder:
+        reference().save(Path(folder) / "fit.json")
+        return vm.load(Path(folder) / "fit.json")
+
+
+@cache
+def predicted() -> Any:
+    return reference().predict(new_genes())
+
+
+@pytest.mark.parametrize("is_loaded", [False, True], ids=["at hand", "loaded"])
+@FEWER
+@given(
+    genes=st.permutations(range(GENES)),
+    samples=st.permutations(range(SAMPLES)),
+    types=st.permutations(range(SAMPLES)),
+    rows=st.permutations(range(TYPES)),
+    columns=st.permutations(range(3)),
+    how=st.tuples(st.sampled_from(TYPES_BY), st.sampled_from(PROPORTIONS_BY)),
+    by=st.sampled_from(["samples", "types", "proportions", "proportions of samples"]),
+)
+def test_new_genes_and_new_samples_meet_a_fit_by_name(
+    is_loaded: bool, genes: list[int], samples: list[int], types: list[int], rows: list[int], columns: list[int],
+    how: tuple[str, str], by: str,
+) -> None:  # fmt: skip
+    fit, table = loaded() if is_loaded else reference(), new_genes().iloc[genes, samples]
+    names, options = list(new_genes().columns), {}
+    if by != "samples":  # samples that the fit does not know
+        table, names = table.rename(columns="new {}".format), [f"new {name}" for name in names]
+    if by in ("types", "proportions"):
+        options["sample_type"] = sample_types(how[0], LABELS["text"], names, types)
+    if by == "proportions":
+        options["proportions"] = proportions_of(how[1], LABELS["text"], rows, columns)
+    if by == "proportions of samples":
+        options["proportions"] = pd.DataFrame(PROPORTIONS[CODES], names, CELL_TYPES).iloc[types, columns]
+    found = fit.predict(table, **options)
+    assert_tables(found.classes, predicted().classes)
+    assert_tables(found.expression, predicted().expression)
+
+
+@FEWER
+@given(order=st.permutations(range(SAMPLES)).filter(lambda order: order != sorted(order)))
+def test_numbers_that_the_other_side_counts_in_another_order_are_refused(order: list[int]) -> None:
+    counted = expression().set_axis(pd.RangeIndex(SAMPLES), axis=1)
+    types = pd.Series([LABELS["text"][code] for code in CODES])
+    table = pd.DataFrame(PROPORTIONS, LABELS["text"], CELL_TYPES)
+    in_order = fitted(counted, types, table).log_likelihood
+    np.testing.assert_allclose(in_order, reference().log_likelihood, atol=LIKELIHOOD)
+    for S, sample_type in ((counted, types.iloc[order]), (counted.iloc[:, order], types)):
+        with pytest.raises(AlignmentError, match="would be a guess"):
+            fitted(S, sample_type, table)
+    shifted = pd.Index(np.arange(SAMPLES) + 40)
+    S, sample_type = counted.set_axis(shifted, axis=1).iloc[:, order], types.set_axis(pd.RangeIndex(40, 40 + SAMPLES))
+    np.testing.assert_allclose(
+        fitted(S, sample_type, table).log_likelihood, reference().log_likelihood, atol=LIKELIHOOD
     )
-    assert_same_tables(fit.classes, expected().classes)
-    np.testing.assert_allclose(fit.log_likelihood, expected().log_likelihood, rtol=1e-9)
-    shares, theirs = (item.shares.set_index("partition")["estimate"] for item in (fit, expected()))
-    np.testing.assert_allclose(shares[theirs.index], theirs, atol=1e-6)
-
-
-def assert_same_tables(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
-    ours, theirs = ours.set_index("gene"), theirs.set_index("gene")
-    assert sorted(ours.index) == sorted(theirs.index)
-    numbers = [name for name in theirs.columns if theirs[name].dtype.kind == "f"]
-    # Climbs end within 1e-8 standard errors of one point; a probability moves by no more.
-    np.testing.assert_allclose(ours.loc[theirs.index, numbers], theirs[numbers], atol=1e-6, rtol=1e-6)
-
-
-@functools.cache
-def saved(folder: Path) -> Path:
-    expected().save(folder / "partitions.json")
-    return folder / "partitions.json"
-
-
-@given(st.permutations(range(TYPES * 2)), st.permutations(range(GENES)), forms, kinds, st.booleans(), st.booleans())
-def test_predictions_for_new_genes_are_the_same_by_label(
-    tmp_path_factory: Any, samples: Any, genes: Any, form: str, kind: str, load: bool, named: bool
-) -> None:
-    fit = vm.load(saved(tmp_path_factory.getbasetemp())) if load else expected()
-    table = S.iloc[genes, samples]
-    told = types(form, NAMED[kind], list(table.columns)) if named else None
-    assert_same_tables(fit.predict(table, sample_type=told).classes, expected().predict(S).classes)
-
-
-def test_samples_without_a_type_and_types_without_a_row_are_refused() -> None:
-    proportions = P.set_axis(pd.Index(NAMED["text"]), axis=0)
-    with pytest.raises(AlignmentError, match="have no entry in sample_type"):
-        vm.partition_mixture(S, pd.Series({"s0": "1"}), proportions=proportions)
-    with pytest.raises(AlignmentError, match="missing from the proportions"):
-        vm.partition_mixture(S, [str(kind) for kind in TYPE_OF], proportions=proportions.iloc[1:])
+    with pytest.raises(AlignmentError, match="have no entry"):
+        fitted(expression(), sample_type, table)

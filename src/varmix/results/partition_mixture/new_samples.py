@@ -41,13 +41,12 @@ def new_mixtures(
     table = named_rows(proportions)
     names = [label_text(name) for name in table.index]
     refuse_twice(names, "rows of proportions", AlignmentError, "Give one row for each.")
-    if missing := [name for name in cell_types if name not in pd.Index(map(label_text, table.columns))]:
+    columns = pd.Index([label_text(name).strip() for name in table.columns])
+    if missing := [name for name in cell_types if name not in columns]:
         raise AlignmentError(
             f"proportions has no column '{missing[0]}'. The fit's cell types are {', '.join(cell_types)}."
         )
-    values = table.set_axis(pd.Index(map(label_text, table.columns)), axis=1)[list(cell_types)].to_numpy(
-        dtype=np.float64
-    )
+    values = table.set_axis(columns, axis=1)[list(cell_types)].to_numpy(dtype=np.float64)
     if labels is None:
         return _alike(_rows(values, names, [label_text(name) for name in samples], "samples"), samples, cell_types)
     codes, types = number_types(labels)
