@@ -39,6 +39,6 @@ def test_a_default_index_beside_the_same_numbers_in_another_order_is_refused() -
         (pd.Series(TYPES)[::-1], pd.RangeIndex(5)),
         (pd.Series(TYPES).iloc[ORDER], pd.RangeIndex(5)),
     ):
-        with pytest.raises(AlignmentError, match="by\\s+number or by position would be a guess"):
+        with pytest.raises(AlignmentError, match=r"by\s+number or by position would be a guess"):
             read_labels(series, samples, None)
     assert read_labels(pd.Series(TYPES).to_numpy(), pd.Index(ORDER), None) == TYPES
