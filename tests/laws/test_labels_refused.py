@@ -135,3 +135,10 @@ def test_no_mixture_of_named_and_unnamed_rows_gives_another_number(order: list[i
             assert which != 2
             continue
         np.testing.assert_allclose(fit.log_likelihood, base, atol=1e-8)
+
+
+def test_people_told_by_position_are_those_of_a_mapping_of_columns() -> None:
+    both = (np.arange(N), np.arange(N))
+    y = [{"IID": IDS, f"y{column}": HERE.Y[:N, column]} for column in (0, 1)]
+    fit = vm.genetic_correlation(*y, HERE.X[:N], HERE.X[:N].copy(), method="moments", overlap=both)
+    assert fit.table("sample").set_index("cause")["count"]["people in both"] == N

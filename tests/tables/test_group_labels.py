@@ -81,3 +81,10 @@ def test_what_is_no_label_is_refused() -> None:
         group_labels(np.zeros((2, 2)), "group")
     with pytest.raises(ShapeError, match="one value"):
         group_labels(3, "group")
+
+
+def test_integers_within_and_beyond_int64_stay_apart_when_parts_are_joined() -> None:
+    small = np.array([2**60 + 1, 2**60 + 2], dtype=np.int64)
+    large = np.array([2**63 + 1, 2**63 + 2], dtype=np.uint64)
+    joined = joined_labels([small, large])
+    assert joined.tolist() == [str(number) for number in (*small, *large)]

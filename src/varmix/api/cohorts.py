@@ -117,7 +117,7 @@ def _about(cohort: int) -> Iterator[None]:
 def _cohort(y: Any, variants: Any, name: str, covariates: Any, sample_ids: Any, recipe: Recipe) -> Cohort:
     if isinstance(y, str):
         raise OptionError("A formula is not read here: pass the response as an array and covariates as a data frame.")
-    given = len(np.atleast_1d(np.asarray(y)))
+    given = labelled(y, RESPONSE)[0].rows
     if isinstance(variants, StandardisedDesign):
         design = _beside(variants, y, covariates, sample_ids, recipe)
     else:
