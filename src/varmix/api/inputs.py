@@ -19,7 +19,7 @@ from varmix.linalg.symmetric import check_symmetric
 from varmix.models.linear.model import RESIDUAL, Term
 from varmix.tables.alignment import Alignment, join, warn_of_loss
 from varmix.tables.frame import mapping_frame, try_frame
-from varmix.tables.given_ids import with_ids
+from varmix.tables.given_ids import named_column, with_ids
 from varmix.tables.identifiers import refuse_duplicates
 from varmix.tables.labels import Labels, column_labels, labelled, rows_at
 from varmix.tables.numbers import is_masked, real_numbers
@@ -159,7 +159,7 @@ def gather(
     if formula and try_frame(mapping_frame(data)) is None:
         raise DataError(f"A formula needs a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}.")
     labels, table = labelled_response(data if formula else y, sample_ids)
-    joined = join_sources(labels, covariates, designs, kernels, id_column=_column(sample_ids))
+    joined = join_sources(labels, covariates, designs, kernels, id_column=named_column(sample_ids))
     if formula:
         design = design_from_formula(
             y,
@@ -167,7 +167,7 @@ def gather(
             on_missing=on_missing or "drop",  # type: ignore[arg-type]
             sample_ids=labels.table(),
             rows=joined.rows,
-            id_column=_column(sample_ids),
+            id_column=named_column(sample_ids),
         )
     else:
         design = design_from_arrays(
@@ -213,7 +213,7 @@ def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:
     `sample_ids` are n ids, a table of them, or the name of a column of every table; without them columns FID and IID,
     or the index. Raises AlignmentError (a person twice), ShapeError (another number of ids).
     """
-    column = _column(sample_ids)
+    column = named_column(sample_ids)
     labels, table = labelled(y, RESPONSE, column)
     if column is not None and labels.ids is None:
         raise OptionError(f"sample_ids={column!r} is no column of the response's table. Name one, or give the ids.")
@@ -222,10 +222,6 @@ def labelled_response(y: Any, sample_ids: Any) -> tuple[Labels, Any]:
     if labels.ids is not None:
         refuse_duplicates(labels.ids, RESPONSE)
     return labels, table
-
-
-def _column(sample_ids: Any) -> str | None:
-    return sample_ids if isinstance(sample_ids, str) else None
 
 
 def read_sources(

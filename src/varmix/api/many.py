@@ -18,6 +18,7 @@ from varmix.genotype import Reference, Scaling
 from varmix.linalg.indefinite import NegativeEigenvalues
 from varmix.models.linear.batch import SharedKernels, batch_table, fit_patterns
 from varmix.models.linear.statistics import Criterion
+from varmix.tables.given_ids import named_column
 from varmix.typing import Matrix, Tick
 
 
@@ -141,7 +142,7 @@ def gather_many(
     labels = tuple(own_names if names is None else names)
     if len(labels) != responses.shape[1]:
         raise ShapeError(f"There are {responses.shape[1]:,} responses and {len(labels):,} names. Give one name each.")
-    column = sample_ids if isinstance(sample_ids, str) else None
+    column = named_column(sample_ids)
     joined = join_sources(known, covariates, _by_name(designs, "design"), _by_name(kernels, "kernel"), id_column=column)
     if not joined.named:
         raise OptionError("There is no kernel. Pass designs= (n x p) or kernels= (n x n).")

@@ -13,7 +13,7 @@ import pandas as pd
 from varmix.errors import AlignmentError, DataError, NotAvailableError, NotFiniteError, OptionError, ShapeError
 from varmix.genotype.missing_codes import refuse_missing_codes
 from varmix.tables.frame import try_frame
-from varmix.tables.given_ids import with_ids
+from varmix.tables.given_ids import named_column, with_ids
 from varmix.tables.identifiers import VARIANT_COLUMNS, label_text
 from varmix.tables.labels import Labels, labelled
 from varmix.tables.numbers import real_numbers
@@ -74,7 +74,7 @@ class ArraySource:
         name: str = "design",
     ) -> None:
         self.name = name
-        column = sample_ids if isinstance(sample_ids, str) else None
+        column = named_column(sample_ids)
         labels, X = labelled(X, name, column)
         if column is not None and labels.ids is None:
             raise AlignmentError(f"Design '{name}' has no column '{column}' of sample ids. Name one, or give the ids.")

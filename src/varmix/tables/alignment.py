@@ -136,10 +136,11 @@ def _found(left: str, mine: Labels, right: str, theirs: Labels) -> tuple[str, In
     met = [(way, one, other) for way, one, other in ways if _meet(way, one, other)]
     if met:
         way, one, other = next((item for item in met if _same(*item[1:])), met[0])
-        if not _same(one, other) or way != "labels":
+        same = _same(one, other)
+        if not same or way != "labels":
             _refuse_twice(one, mine, left, way)
             _refuse_twice(other, theirs, right, way)
-        place = np.arange(len(one)) if _same(one, other) else other.get_indexer(one)
+        place = np.arange(len(one)) if same else other.get_indexer(one)
         _refuse_second_meaning(left, right, place, [item[1:] for item in met if item[0] != way])
         return way.replace("index and ", ""), place.astype(np.intp)
     if ways:

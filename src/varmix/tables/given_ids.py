@@ -18,6 +18,11 @@ MOSTLY = 0.5
 """Share of rows that are called as some id is from which they are called by these ids, and not by other numbers."""
 
 
+def named_column(sample_ids: Any) -> str | None:
+    """The column that `sample_ids` names in every table; None where it holds the ids themselves."""
+    return sample_ids if isinstance(sample_ids, str) else None
+
+
 def with_ids(labels: Labels, sample_ids: Any, name: str) -> Labels:
     """The labels of `name` with the ids given: joined to its rows by the index where both have one, else row by row.
 
